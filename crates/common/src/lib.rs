@@ -1,0 +1,5 @@
+//! What the functions share: the nouns of the engine, where they are kept, and the steps of a submission.
+
+pub mod clock;
+pub mod env;
+pub mod stack;
