@@ -150,8 +150,13 @@ impl Clock {
 
     /// The present instant.
     pub fn now(self) -> Timestamp {
-        let elapsed = machine_micros().saturating_sub(self.origin_micros);
-        Timestamp(self.origin_micros + elapsed * u64::from(self.factor))
+        self.of_machine(Timestamp(machine_micros()))
+    }
+
+    /// The engine's instant for one that a machine stamped, such as S3 on an object.
+    pub fn of_machine(self, at: Timestamp) -> Timestamp {
+        let elapsed = at.0.saturating_sub(self.origin_micros);
+        if elapsed == 0 { at } else { Timestamp(self.origin_micros + elapsed * u64::from(self.factor)) }
     }
 
     /// The machine's own duration for one of engine time.

@@ -1,1 +1,20 @@
-//! Placeholder.
+//! `POST /init`: takes a job of any targets. The steps are in [`common::intake`]; this is where they are entered.
+
+use common::{
+    aws::Aws,
+    env::{BadSettings, Environment},
+    intake::{settings, submit, validate::Entry},
+};
+use serde_json::Value;
+
+pub use settings::Settings;
+
+/// Reads the settings of this entry point.
+pub fn load(environment: &Environment) -> Result<Settings, BadSettings> {
+    Settings::load(environment, Entry::Init)
+}
+
+/// Handles one event: an HTTP request, an SNS notification, or a direct invoke with the body as the event.
+pub async fn handle(aws: &Aws, settings: &Settings, event: Value, request_id: &str) -> Value {
+    submit::submit(aws, settings, event, request_id).await
+}

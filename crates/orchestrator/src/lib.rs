@@ -1,1 +1,85 @@
-//! Placeholder.
+//! The orchestrator: one wake-up of one run.
+//!
+//! ```text
+//!  S3 event ─▶ lease ──live──▶ deposit the wake-up, go home
+//!                │ mine
+//!                ▼
+//!            ┌▶ results ─▶ record ─▶ stop ─▶ evaluate ─▶ dispatch ─▶ finalize ─▶ commit ─▶ home
+//!            │  (what      (rows,    (cancel, (graph)    (watchdog,  (when all    │
+//!            │   ended)     events)   deadline)           target)     ended)      │
+//!            └───────────────────── news came in meanwhile ◀──────────────────────┘
+//! ```
+//!
+//! The ledger in memory only ever holds steps that were performed to their end, so it can be saved at any moment. Every
+//! step can be repeated: a pass that dies anywhere is done again by the next one. Why the lease and the counter of news
+//! are safe is told in [`common::run_item`].
+
+mod dispatch;
+mod finalize;
+mod lease;
+mod pass;
+mod record;
+mod results;
+mod settings;
+mod stop;
+
+use std::time::Duration;
+
+use aws_lambda_events::event::s3::S3Event;
+use common::{
+    aws::{Aws, AwsError},
+    clock::{Clock, Timestamp},
+    keys::{self, Callback},
+};
+pub use settings::Settings;
+
+/// Why a pass could not be brought to its end. The run is in order: the next wake-up does it again.
+#[derive(Debug, thiserror::Error)]
+pub enum PassError {
+    /// A call failed.
+    #[error(transparent)]
+    Aws(#[from] AwsError),
+    /// What is stored cannot be: a newer version wrote it, or it was damaged.
+    #[error("failed to work on the run: {0}")]
+    Stored(String),
+}
+
+/// What is left at the end of an invocation to give up the lease and wake the next one.
+const MARGIN: Duration = Duration::from_secs(10);
+
+/// Handles one notification. `deadline` is when Lambda ends the invocation, in the machine's time.
+pub async fn handle(aws: &Aws, settings: &Settings, event: S3Event, deadline: Timestamp) -> Result<(), PassError> {
+    for record in event.records {
+        let object = record.s3.object;
+        let Some(key) = object.url_decoded_key.or(object.key) else { continue };
+        let Some((run, callback)) = keys::parse_callback(&key) else {
+            tracing::debug!(key, "is no callback");
+            continue;
+        };
+        let budget = Budget { clock: settings.clock, deadline };
+        pass::wake(aws, settings, &run, &callback, budget).await?;
+    }
+    Ok(())
+}
+
+/// How long this invocation may still work.
+#[derive(Clone, Copy, Debug)]
+struct Budget {
+    clock: Clock,
+    deadline: Timestamp,
+}
+
+impl Budget {
+    /// Whether it is time to hand over.
+    fn is_spent(self) -> bool {
+        Clock::REAL.now().plus(self.clock.machine(MARGIN)) >= self.deadline
+    }
+}
+
+/// Whether a callback names one result, so that a pass may look at that alone.
+fn narrow(callback: &Callback) -> Option<common::ids::OrderNum> {
+    match callback {
+        Callback::Result(order) => Some(*order),
+        Callback::Wake | Callback::Cancel(_) => None,
+    }
+}

@@ -1,1 +1,22 @@
-//! Placeholder.
+//! `POST /ssm`: takes jobs of `ssm` orders alone. The steps are in [`common::intake`]; this is where they are entered.
+//!
+//! Until release 0.2 brings SSM orders, validation refuses each of them and says so.
+
+use common::{
+    aws::Aws,
+    env::{BadSettings, Environment},
+    intake::{settings, submit, validate::Entry},
+};
+use serde_json::Value;
+
+pub use settings::Settings;
+
+/// Reads the settings of this entry point.
+pub fn load(environment: &Environment) -> Result<Settings, BadSettings> {
+    Settings::load(environment, Entry::Ssm)
+}
+
+/// Handles one event: an HTTP request, an SNS notification, or a direct invoke with the body as the event.
+pub async fn handle(aws: &Aws, settings: &Settings, event: Value, request_id: &str) -> Value {
+    submit::submit(aws, settings, event, request_id).await
+}

@@ -1,0 +1,52 @@
+//! Kick-off: the run's tick is started, then the run item flips from `submitting` to `idle`. That flip is the commit
+//! point: before it nothing can run, after it the run will. The first message only makes it begin at once.
+
+use super::{answer::NotAccepted, settings::Settings};
+use crate::{
+    aws::Aws,
+    ids::{OrderNum, RunId},
+    keys,
+    objects::Objects,
+    plan::Plan,
+    run_item::{RunItems, RunStatus, Written},
+    watchdog::{self, TICK_SECS, Watch},
+};
+
+/// What wakes the orchestrator without telling it anything; the tick writes the same.
+pub const WAKE: &str = r#"{"status":"init","log":""}"#;
+
+/// Starts the run.
+pub async fn kick_off(aws: &Aws, settings: &Settings, plan: &Plan, job_timeout: u64) -> Result<(), NotAccepted> {
+    let watch = Watch {
+        run_id: plan.run_id.clone(),
+        order_num: OrderNum::RUN,
+        timeout: job_timeout,
+        start_timeout: 0,
+        stop_grace: 0,
+        start_time: plan.created_at.secs(),
+        internal_bucket: settings.internal_bucket.clone(),
+        locks_table: settings.locks_table.clone(),
+        wait_seconds: TICK_SECS.min(job_timeout),
+    };
+    watchdog::start(aws, &settings.watchdog_sfn, &plan.submit_id, &watch).await?;
+    flip(RunItems::new(aws, &settings.locks_table), &plan.run_id, &plan.submit_id).await?;
+    let objects = Objects::new(aws, &settings.internal_bucket);
+    if let Err(error) = objects.put(&keys::result(&plan.run_id, OrderNum::RUN), WAKE).await {
+        // The job is accepted: everything is durable and the tick will wake the run.
+        tracing::warn!(%error, run_id = %plan.run_id, "the run begins with its first tick");
+    }
+    Ok(())
+}
+
+async fn flip(items: RunItems<'_>, run: &RunId, submit_id: &str) -> Result<(), NotAccepted> {
+    let error = match items.flip(run, submit_id).await {
+        Ok(Written::Yes(_)) => return Ok(()),
+        Ok(Written::No(_)) => NotAccepted::BeingSubmitted(run.clone()),
+        Err(error) => error.into(),
+    };
+    // Unclear, or the SDK's second attempt met the first one's work: what stands decides.
+    match items.get(run).await? {
+        Some(item) if item.submit_id == submit_id && item.status != RunStatus::Submitting => Ok(()),
+        _ => Err(error),
+    }
+}

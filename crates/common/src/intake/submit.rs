@@ -1,0 +1,148 @@
+//! A submission from its arrival to its answer: the steps in their order, and what is taken back when one fails.
+
+use serde_json::Value;
+
+use super::{
+    answer::{self, NotAccepted, accepted, flow_id},
+    kick_off::kick_off,
+    package::{Run, RunKey, package},
+    request::{self, Arrival, Envelope, JobSource, MAX_JOB_BYTES, Refusal, RunIds},
+    reserve::{Reserved, answer_of, digest, reserve},
+    settings::Settings,
+    upload::{delete_key, upload},
+    validate::validate,
+};
+use crate::{
+    aws::{Aws, Class},
+    clock::Timestamp,
+    ids::fresh_nonce,
+    keys,
+    objects::Objects,
+    order::Job,
+    plan::{Plan, SCHEMA_VERSION},
+    run_item::{NewRun, RunItem, RunItems, RunStatus},
+};
+
+/// Handles one event of an entry point; gives what the function returns.
+pub async fn submit(aws: &Aws, settings: &Settings, event: Value, request_id: &str) -> Value {
+    let submission = request::arrive(event, request_id);
+    let (outcome, ids) = match submission.body {
+        Err(Refusal::Method(method)) => (Err(NotAccepted::Method(method)), RunIds::default()),
+        Err(Refusal::Body(problem)) => (Err(NotAccepted::Invalid(vec![problem])), RunIds::default()),
+        Ok(body) => {
+            let (ids, envelope) = request::read_envelope(&body, submission.default_run_id.as_deref(), &settings.done_bucket);
+            match envelope {
+                Err(problems) => (Err(NotAccepted::Invalid(problems)), ids),
+                Ok(envelope) => (accept(aws, settings, envelope).await, ids),
+            }
+        }
+    };
+    match &outcome {
+        Ok(_) => tracing::info!(run_id = ?ids.run_id, "accepted"),
+        Err(error) => tracing::warn!(run_id = ?ids.run_id, %error, "not accepted"),
+    }
+    if submission.arrival == Arrival::Direct && matches!(outcome, Err(NotAccepted::Aws(_) | NotAccepted::Machine(_))) {
+        tracing::error!("the caller of a direct invoke is answered with an error object");
+    }
+    answer::render(&submission.arrival, outcome, &ids)
+}
+
+async fn accept(aws: &Aws, settings: &Settings, envelope: Envelope) -> Result<Value, NotAccepted> {
+    let document = match envelope.job {
+        JobSource::Inline(document) => document,
+        JobSource::S3 { bucket, key } => read_payload(aws, settings, &bucket, &key).await?,
+    };
+    let job = validate(&document, &settings.rules).map_err(NotAccepted::Invalid)?;
+    let now = settings.clock.now();
+    let run = Run {
+        run_id: &envelope.run_id,
+        trace_id: &envelope.trace_id,
+        created_at: now,
+        deadline: now.plus(std::time::Duration::from_secs(job.job_timeout)),
+    };
+    let answer = accepted(&job, run.run_id, run.trace_id, settings);
+    let submit_id = fresh_nonce();
+    let item = RunItem::submitting(
+        NewRun {
+            run_id: run.run_id,
+            trace_id: run.trace_id,
+            flow_id: &flow_id(&job, run.trace_id),
+            orders: job.orders.len(),
+            deadline: run.deadline,
+            submit_id: &submit_id,
+            job_digest: &digest(&document, settings.rules.entry),
+            answer: &answer.to_string(),
+        },
+        now,
+    );
+    let items = RunItems::new(aws, &settings.locks_table);
+    match reserve(items, &item, now).await? {
+        Reserved::Before(answer) => return Ok(answer),
+        Reserved::Ours => {}
+    }
+    match submit_reserved(aws, settings, &job, run, &submit_id).await {
+        Ok(()) => Ok(answer),
+        Err(error) => take_back(aws, settings, run, &submit_id, error).await,
+    }
+}
+
+async fn submit_reserved(aws: &Aws, settings: &Settings, job: &Job, run: Run<'_>, submit_id: &str) -> Result<(), NotAccepted> {
+    let package = package(aws, settings, job, run).await?;
+    let own_key = keys::sops_key(&settings.rules.ssm_prefix, run.run_id);
+    let plan = Plan {
+        schema_version: SCHEMA_VERSION,
+        run_id: run.run_id.clone(),
+        trace_id: run.trace_id.clone(),
+        flow_id: flow_id(job, run.trace_id),
+        submit_id: submit_id.to_owned(),
+        created_at: run.created_at,
+        deadline: run.deadline,
+        sops_key_ssm_path: match &package.key {
+            RunKey::Own(_) => own_key,
+            RunKey::Given(_) => job.sops_key_ssm_path.clone().unwrap_or_default(),
+        },
+        done_endpt: request::done_endpoint(&settings.done_bucket, run.run_id),
+        max_parallel: job.max_parallel,
+        topological_order: job.topological_order.clone(),
+        orders: Plan::orders_of(job, &package.digests()),
+    };
+    upload(aws, settings, job, &plan, &package).await?;
+    kick_off(aws, settings, &plan, job.job_timeout).await
+}
+
+/// A submission that failed gives the run id free again, so that the same request can be sent again at once. If the
+/// run item turns out to have been flipped after all, the job is accepted.
+async fn take_back(aws: &Aws, settings: &Settings, run: Run<'_>, submit_id: &str, error: NotAccepted) -> Result<Value, NotAccepted> {
+    let items = RunItems::new(aws, &settings.locks_table);
+    if let Err(error) = items.abandon(run.run_id, submit_id).await {
+        tracing::warn!(%error, "the reservation stays until its lease runs out");
+    }
+    if let Ok(Some(item)) = items.get(run.run_id).await
+        && item.submit_id == submit_id
+        && item.status != RunStatus::Submitting
+    {
+        return answer_of(&item);
+    }
+    if !matches!(error, NotAccepted::Invalid(_))
+        && let Err(error) = delete_key(aws, &keys::sops_key(&settings.rules.ssm_prefix, run.run_id)).await
+    {
+        tracing::warn!(%error, "the key stays until it expires");
+    }
+    Err(error)
+}
+
+async fn read_payload(aws: &Aws, settings: &Settings, bucket: &str, key: &str) -> Result<Value, NotAccepted> {
+    let invalid = |problem: String| NotAccepted::Invalid(vec![format!("payload_s3_uri: {problem}")]);
+    settings.rules.check_source(bucket, key).map_err(invalid)?;
+    match Objects::new(aws, bucket).get(key, MAX_JOB_BYTES + 1).await {
+        Ok(Some(object)) => request::parse_job(&object.body).map_err(invalid),
+        Ok(None) => Err(invalid(format!("there is no `s3://{bucket}/{key}`"))),
+        Err(error) if error.class == Class::Refused => Err(invalid(error.to_string())),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// When a run that was never submitted to its end is given up by its tick.
+pub fn given_up_at(deadline: Timestamp) -> Timestamp {
+    deadline.plus(crate::run_item::SUBMIT_LEASE)
+}

@@ -1,0 +1,429 @@
+//! From a job document to an accepted job, or to every problem it has, each with its path.
+//!
+//! Pure: what needs AWS or git to be known (whether a repository, a commit, a secret is there) shows when the job is
+//! packaged. The rules are those of the contract's section on submitting.
+
+use std::collections::{BTreeMap, HashMap};
+
+use serde_json::Value;
+
+use super::{
+    request::parse_s3_uri,
+    shape::{self, Problems, nearest, shown},
+};
+use crate::{
+    git, graph,
+    ids::{OrderName, OrderNum, is_name},
+    job::{JobDocument, OrderDocument, TargetChoice},
+    keys,
+    order::{CredentialLocation, Job, Order, Source},
+    sops,
+    target::Target,
+};
+
+/// Lambda ends an invocation after 900 s; the worker needs the last minute to fetch code and to report.
+pub const MAX_LAMBDA_SECONDS: u64 = 840;
+/// Longest command: the kernel takes at most 128 KiB for one argument, of which the shell's own share is small.
+const MAX_COMMAND_BYTES: usize = 64 * 1024;
+/// Longest value of a variable, for the same reason.
+const MAX_VALUE_BYTES: usize = 64 * 1024;
+/// Most bytes of variables of an order: half of what an `execve` takes on Linux with the usual 8 MiB stack.
+const MAX_ENVIRONMENT_BYTES: usize = 1024 * 1024;
+
+/// Variables of commands that the engine sets itself.
+pub const ENGINE_VARIABLES: [&str; 6] = ["CALLBACK_URL", "TRACE_ID", "RUN_ID", "ORDER_ID", "ORDER_NUM", "FLOW_ID"];
+/// All other variables of the engine begin so.
+pub const ENGINE_PREFIX: &str = "AWS_EXE_SYS_";
+
+/// Which entry point the job came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Entry {
+    /// `POST /init`.
+    Init,
+    /// `POST /ssm`.
+    Ssm,
+}
+
+/// What the deployment allows.
+#[derive(Clone, Debug)]
+pub struct Rules {
+    /// Where the job came in.
+    pub entry: Entry,
+    /// Longest `job_timeout` in seconds.
+    pub max_job_timeout: u64,
+    /// First path element of the engine's own parameters.
+    pub ssm_prefix: String,
+    /// The engine's bucket.
+    pub internal_bucket: String,
+    /// Buckets that may be named as a source; empty means the internal one alone.
+    pub source_buckets: Vec<String>,
+    /// What git sources may be.
+    pub git: git::Rules,
+}
+
+impl Rules {
+    /// What is wrong with naming this S3 location as a source, if anything.
+    pub fn check_source(&self, bucket: &str, key: &str) -> Result<(), String> {
+        if bucket == self.internal_bucket {
+            return match keys::OWN_PREFIXES.iter().find(|prefix| key.starts_with(**prefix)) {
+                Some(prefix) => Err(format!("may not name the engine's own objects under `{prefix}`")),
+                None => Ok(()),
+            };
+        }
+        if self.source_buckets.iter().any(|allowed| allowed == bucket) {
+            return Ok(());
+        }
+        let allowed: Vec<_> =
+            std::iter::once(&self.internal_bucket).chain(&self.source_buckets).map(|b| format!("`{b}`")).collect();
+        Err(format!("names a bucket that this deployment does not allow as a source; allowed: {}", allowed.join(", ")))
+    }
+
+    fn check_parameter(&self, path: &str) -> Result<(), String> {
+        let own = format!("/{}/", self.ssm_prefix);
+        if path.chars().any(char::is_control) {
+            Err("may not have control characters".to_owned())
+        } else if path.starts_with("arn:") {
+            Err("must be a parameter's name, not an ARN".to_owned())
+        } else if format!("/{}", path.trim_start_matches('/')).starts_with(&own) {
+            Err(format!("may not name the engine's own parameters under `{own}`"))
+        } else {
+            Ok(())
+        }
+    }
+
+    fn check_secret(&self, name: &str) -> Result<(), String> {
+        if name.chars().any(char::is_control) { Err("may not have control characters".to_owned()) } else { Ok(()) }
+    }
+}
+
+/// Reads and checks a job.
+pub fn validate(document: &Value, rules: &Rules) -> Result<Job, Vec<String>> {
+    let mut problems = Problems::default();
+    shape::check(&crate::job::schema(), document, &mut problems);
+    if !problems.is_empty() {
+        return Err(problems.into_vec());
+    }
+    let document: JobDocument =
+        serde_json::from_value(document.clone()).map_err(|error| vec![format!("the job cannot be read: {error}")])?;
+    let job = Validator { rules, problems: &mut problems }.job(document);
+    if problems.is_empty() { Ok(job) } else { Err(problems.into_vec()) }
+}
+
+struct Validator<'a> {
+    rules: &'a Rules,
+    problems: &'a mut Problems,
+}
+
+impl Validator<'_> {
+    fn job(&mut self, document: JobDocument) -> Job {
+        let username_ok = |b: u8| (b' '..=b'~').contains(&b) && b != b':';
+        if !document.username.bytes().all(username_ok) {
+            self.problems.add("username", "must be printable ASCII without `:`");
+        }
+        let label = document.flow_label.clone().unwrap_or_else(|| match self.rules.entry {
+            Entry::Init => "exec".to_owned(),
+            Entry::Ssm => "ssm".to_owned(),
+        });
+        if !is_name(&label, 64) {
+            self.problems.add("flow_label", "must have 1 to 64 characters of `A-Z a-z 0-9 . _ -`");
+        }
+        let job_timeout = document.job_timeout.unwrap_or(3600.min(self.rules.max_job_timeout));
+        if job_timeout > self.rules.max_job_timeout {
+            self.problems.add("job_timeout", format_args!("must be at most {}, this deployment's `MAX_JOB_TIMEOUT`, not {job_timeout}", self.rules.max_job_timeout));
+        }
+        let git_token = self.location("git_token_location", document.git_token_location.as_deref());
+        let git_ssh_key = self.location("git_ssh_key_location", document.git_ssh_key_location.as_deref());
+        if let Some(path) = &document.sops_key_ssm_path {
+            self.note("sops_key_ssm_path", self.rules.check_parameter(path));
+        }
+        if let Some(repo) = &document.git_repo {
+            self.git("git_repo", "commit_hash", repo, document.commit_hash.as_deref());
+        } else if document.commit_hash.is_some() && !document.orders.iter().any(|order| order.git_repo.is_some()) {
+            self.problems.add("commit_hash", "needs a `git_repo`");
+        }
+        let names = self.names(&document.orders);
+        let mut orders = Vec::with_capacity(document.orders.len());
+        for (index, order) in document.orders.iter().enumerate() {
+            orders.push(self.order(index, order, &document, &names));
+        }
+        let dependencies: Vec<_> = orders.iter().map(|order| order.dependencies.clone()).collect();
+        let topological_order = graph::topological_order(&dependencies).unwrap_or_else(|cycle| {
+            let mut path: Vec<_> = cycle.iter().map(|index| orders[*index].name.to_string()).collect();
+            path.extend(path.first().cloned());
+            let first = cycle.first().copied().unwrap_or_default();
+            self.problems.add(
+                &format!("orders[{first}].dependencies"),
+                format_args!("go round in a cycle, each waiting for the next: {}", path.join(" → ")),
+            );
+            Vec::new()
+        });
+        Job {
+            username: document.username,
+            orders,
+            topological_order,
+            git_token,
+            git_ssh_key,
+            flow_label: label,
+            pr_number: document.pr_number,
+            issue_number: document.issue_number,
+            pr_comment_search_tag: document.pr_comment_search_tag,
+            presign_expiry: document.presign_expiry.unwrap_or(7200),
+            job_timeout,
+            max_parallel: document.max_parallel.and_then(|most| usize::try_from(most).ok()),
+            sops_key_ssm_path: document.sops_key_ssm_path,
+        }
+    }
+
+    /// Every name by which an order can be waited for, and whose it is.
+    fn names(&mut self, orders: &[OrderDocument]) -> HashMap<String, u16> {
+        let mut names = HashMap::with_capacity(orders.len() * 2);
+        for (index, order) in orders.iter().enumerate() {
+            let number = OrderNum::of_index(index);
+            let own = u16::try_from(index).unwrap_or(u16::MAX);
+            let name = order.order_name.clone().unwrap_or_else(|| format!("order-{number}"));
+            let queue_id = order.queue_id.clone().unwrap_or_else(|| number.to_string());
+            for (field, name) in [("order_name", name), ("queue_id", queue_id)] {
+                let path = format!("orders[{index}].{field}");
+                if let Some(other) = names.insert(name.clone(), own).filter(|other| *other != own) {
+                    self.problems.add(&path, format_args!("`{}` is a name of orders[{other}] too; names and queue ids must be unique", shown(&name)));
+                }
+            }
+        }
+        names
+    }
+
+    fn order(&mut self, index: usize, order: &OrderDocument, job: &JobDocument, names: &HashMap<String, u16>) -> Order {
+        let at = |field: &str| format!("orders[{index}].{field}");
+        let number = OrderNum::of_index(index);
+        let fallback: OrderName = format!("order-{number}").parse().expect("the default name is a name");
+        let name = match &order.order_name {
+            None => fallback,
+            Some(name) => name.parse().unwrap_or_else(|error| {
+                self.problems.add(&at("order_name"), error);
+                fallback
+            }),
+        };
+        let queue_id = order.queue_id.clone().unwrap_or_else(|| number.to_string());
+        if !is_name(&queue_id, 128) {
+            self.problems.add(&at("queue_id"), "must have 1 to 128 characters of `A-Z a-z 0-9 . _ -`");
+        }
+        for (position, command) in order.cmds.iter().enumerate() {
+            let path = format!("orders[{index}].cmds[{position}]");
+            if command.len() > MAX_COMMAND_BYTES {
+                self.problems.add(&path, format_args!("must have at most {MAX_COMMAND_BYTES} bytes, not {}; put longer scripts into the code", command.len()));
+            }
+            if command.contains('\0') {
+                self.problems.add(&path, "may not have a NUL character");
+            }
+        }
+        let (target, stop_grace) = self.target(index, order);
+        let start_timeout = order.start_timeout.unwrap_or(3600);
+        if start_timeout > self.rules.max_job_timeout {
+            self.problems.add(&at("start_timeout"), format_args!("must be at most {}, not {start_timeout}", self.rules.max_job_timeout));
+        }
+        let source = self.source(index, order, job);
+        if let Some(folder) = &order.git_folder {
+            if source == Source::None {
+                self.problems.add(&at("git_folder"), "needs code: a `git_repo` or an `s3_location`");
+            }
+            self.note(&at("git_folder"), git::check_folder(folder).map_err(|e| e.to_string()));
+        }
+        let env_vars = order.env_vars.clone().unwrap_or_default();
+        self.variables(&at("env_vars"), &env_vars);
+        let ssm_paths = order.ssm_paths.clone().unwrap_or_default();
+        for (position, path) in ssm_paths.iter().enumerate() {
+            self.note(&format!("orders[{index}].ssm_paths[{position}]"), self.rules.check_parameter(path));
+        }
+        let secret_manager_paths = order.secret_manager_paths.clone().unwrap_or_default();
+        for (position, name) in secret_manager_paths.iter().enumerate() {
+            self.note(&format!("orders[{index}].secret_manager_paths[{position}]"), self.rules.check_secret(name));
+        }
+        if let Some(recipient) = &order.sops_key {
+            self.note(&at("sops_key"), sops::check_recipient(recipient).map_err(|e| e.to_string()));
+        }
+        Order {
+            name,
+            queue_id,
+            dependencies: self.dependencies(index, order, names),
+            cmds: order.cmds.clone(),
+            timeout: order.timeout,
+            start_timeout,
+            stop_grace,
+            target,
+            must_succeed: order.must_succeed.unwrap_or(true),
+            source,
+            folder: order.git_folder.clone(),
+            env_vars,
+            ssm_paths,
+            secret_manager_paths,
+            sops_key: order.sops_key.clone(),
+        }
+    }
+
+    fn target(&mut self, index: usize, order: &OrderDocument) -> (Target, u64) {
+        let at = |field: &str| format!("orders[{index}].{field}");
+        let fits_lambda = order.timeout.saturating_add(order.stop_grace.unwrap_or(10)) <= MAX_LAMBDA_SECONDS;
+        let target = match (order.execution_target, self.rules.entry) {
+            (Some(TargetChoice::Lambda), Entry::Init) => Target::Lambda,
+            (Some(TargetChoice::Auto), Entry::Init) if fits_lambda => Target::Lambda,
+            (Some(TargetChoice::Auto | TargetChoice::Codebuild) | None, Entry::Init) => Target::Codebuild,
+            (Some(TargetChoice::Ssm) | None, _) => Target::Ssm,
+            (Some(_), Entry::Ssm) => {
+                self.problems.add(&at("execution_target"), "must be `ssm` at `/ssm`; send other orders to `/init`");
+                Target::Ssm
+            }
+        };
+        let stop_grace = order.stop_grace.unwrap_or(if target == Target::Lambda { 10 } else { 30 });
+        match target {
+            Target::Lambda => {
+                if order.timeout.saturating_add(stop_grace) > MAX_LAMBDA_SECONDS {
+                    self.problems.add(&at("timeout"), format_args!(
+                        "{} and `stop_grace` {stop_grace} are together more than the {MAX_LAMBDA_SECONDS} s that a `lambda` order may take",
+                        order.timeout
+                    ));
+                }
+                for (field, given) in [("ssm_targets", order.ssm_targets.is_some()), ("ssm_document_name", order.ssm_document_name.is_some())] {
+                    if given {
+                        self.problems.add(&at(field), "is only for orders with `execution_target` `ssm`");
+                    }
+                }
+            }
+            Target::Codebuild | Target::Ssm => {
+                let default = if order.execution_target.is_none() { ", the default," } else { "" };
+                self.problems.add(&at("execution_target"), format_args!(
+                    "`{target}`{default} comes with release 0.2; this release runs orders with `\"execution_target\": \"lambda\"`"
+                ));
+                if order.timeout > self.rules.max_job_timeout {
+                    self.problems.add(&at("timeout"), format_args!("must be at most {}, not {}", self.rules.max_job_timeout, order.timeout));
+                }
+            }
+        }
+        (target, stop_grace)
+    }
+
+    fn source(&mut self, index: usize, order: &OrderDocument, job: &JobDocument) -> Source {
+        let at = |field: &str| format!("orders[{index}].{field}");
+        if let Some(location) = &order.s3_location {
+            for (field, given) in [("git_repo", order.git_repo.is_some()), ("commit_hash", order.commit_hash.is_some())] {
+                if given {
+                    self.problems.add(&at(field), "cannot stand beside an `s3_location`; an order has one source");
+                }
+            }
+            return match parse_s3_uri(location) {
+                Some((bucket, key)) if key.ends_with(".zip") => {
+                    self.note(&at("s3_location"), self.rules.check_source(&bucket, &key));
+                    Source::S3 { bucket, key }
+                }
+                _ => {
+                    self.problems.add(&at("s3_location"), "must be of the form `s3://bucket/key.zip`");
+                    Source::None
+                }
+            };
+        }
+        let commit = order.commit_hash.as_deref().or(job.commit_hash.as_deref());
+        let Some(repo) = order.git_repo.as_deref().or(job.git_repo.as_deref()) else {
+            if order.commit_hash.is_some() {
+                self.problems.add(&at("commit_hash"), "needs a `git_repo`");
+            }
+            return Source::None;
+        };
+        // The job's own values were checked once already.
+        if order.git_repo.is_some() || order.commit_hash.is_some() {
+            self.git(&at("git_repo"), &at("commit_hash"), repo, commit);
+        }
+        Source::Git { repo: repo.to_owned(), commit: commit.map(str::to_owned) }
+    }
+
+    fn git(&mut self, repo_path: &str, commit_path: &str, repo: &str, commit: Option<&str>) {
+        let source = |commit: Option<&str>| git::GitSource { repo: repo.to_owned(), commit: commit.map(str::to_owned) };
+        if let Err(error) = git::check(&source(None), &self.rules.git) {
+            self.problems.add(repo_path, error);
+        } else if let Err(error) = git::check(&source(commit), &self.rules.git) {
+            self.problems.add(commit_path, error);
+        }
+    }
+
+    fn variables(&mut self, path: &str, variables: &BTreeMap<String, String>) {
+        for (name, value) in variables {
+            let path = format!("{path}.{}", shown(name));
+            if !is_variable_name(name) {
+                self.problems.add(&path, "is no variable's name; use `[A-Za-z_][A-Za-z0-9_]*`");
+            } else if is_engine_variable(name) {
+                self.problems.add(&path, "is set by the engine");
+            }
+            if value.contains('\0') {
+                self.problems.add(&path, "may not have a NUL character");
+            }
+            if value.len() > MAX_VALUE_BYTES {
+                self.problems.add(&path, format_args!("must have at most {MAX_VALUE_BYTES} bytes, not {}", value.len()));
+            }
+        }
+        let total: usize = variables.iter().map(|(name, value)| name.len() + value.len() + 2).sum();
+        if total > MAX_ENVIRONMENT_BYTES {
+            self.problems.add(path, format_args!("must have at most {MAX_ENVIRONMENT_BYTES} bytes in all, not {total}"));
+        }
+    }
+
+    fn dependencies(&mut self, index: usize, order: &OrderDocument, names: &HashMap<String, u16>) -> Vec<u16> {
+        let mut resolved = Vec::new();
+        for (position, name) in order.dependencies.iter().flatten().enumerate() {
+            let path = format!("orders[{index}].dependencies[{position}]");
+            match names.get(name) {
+                None => {
+                    let near = nearest(name, names.keys().map(String::as_str));
+                    let hint = near.map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
+                    self.problems.add(&path, format_args!("`{}` is no order's name or queue id{hint}", shown(name)));
+                }
+                Some(dependency) if usize::from(*dependency) == index => {
+                    self.problems.add(&path, "names the order itself");
+                }
+                Some(dependency) if resolved.contains(dependency) => {
+                    self.problems.add(&path, format_args!("names orders[{dependency}] a second time"));
+                }
+                Some(dependency) => resolved.push(*dependency),
+            }
+        }
+        resolved
+    }
+
+    fn location(&mut self, field: &str, text: Option<&str>) -> Option<CredentialLocation> {
+        let text = text?;
+        let location = match (text.strip_prefix("aws:::ssm:"), text.strip_prefix("aws:::secretd:")) {
+            (Some(path), _) => CredentialLocation::Parameter(path.to_owned()),
+            (_, Some(name)) => CredentialLocation::Secret(name.to_owned()),
+            _ if text.starts_with("aws:::") => {
+                self.problems.add(field, "must be `aws:::ssm:<path>`, `aws:::secretd:<name>` or a bare parameter path");
+                return None;
+            }
+            _ => CredentialLocation::Parameter(text.to_owned()),
+        };
+        let checked = match &location {
+            CredentialLocation::Parameter(path) | CredentialLocation::Secret(path) if path.is_empty() => {
+                Err("names nothing after the prefix".to_owned())
+            }
+            CredentialLocation::Parameter(path) => self.rules.check_parameter(path),
+            CredentialLocation::Secret(name) => self.rules.check_secret(name),
+        };
+        self.note(field, checked);
+        Some(location)
+    }
+
+    fn note(&mut self, path: &str, checked: Result<(), String>) {
+        if let Err(problem) = checked {
+            self.problems.add(path, problem);
+        }
+    }
+}
+
+/// Whether a shell takes it as a variable's name.
+pub fn is_variable_name(name: &str) -> bool {
+    let mut bytes = name.bytes();
+    name.len() <= 256
+        && bytes.next().is_some_and(|b| b.is_ascii_alphabetic() || b == b'_')
+        && bytes.all(|b| b.is_ascii_alphanumeric() || b == b'_')
+}
+
+/// Whether the engine sets it and a job may not.
+pub fn is_engine_variable(name: &str) -> bool {
+    ENGINE_VARIABLES.contains(&name) || name.starts_with(ENGINE_PREFIX)
+}

@@ -1,0 +1,129 @@
+//! The job once it is accepted: every default filled in, every name resolved. Made by [`crate::intake::validate`] and
+//! nowhere else, so what has these types needs no further check.
+
+use std::collections::BTreeMap;
+
+use crate::{
+    ids::{OrderName, OrderNum},
+    target::Target,
+};
+
+/// An accepted job.
+#[derive(Clone, Debug)]
+pub struct Job {
+    /// Who asks.
+    pub username: String,
+    /// The orders, by index.
+    pub orders: Vec<Order>,
+    /// A topological order of the indices.
+    pub topological_order: Vec<u16>,
+    /// Where the git token is kept.
+    pub git_token: Option<CredentialLocation>,
+    /// Where the git SSH key is kept.
+    pub git_ssh_key: Option<CredentialLocation>,
+    /// Last part of the flow id.
+    pub flow_label: String,
+    /// Pull request, carried along.
+    pub pr_number: Option<u64>,
+    /// Issue, carried along.
+    pub issue_number: Option<u64>,
+    /// Text by which a comment is found again, carried along.
+    pub pr_comment_search_tag: Option<String>,
+    /// Seconds that presigned URLs are asked to live.
+    pub presign_expiry: u64,
+    /// Seconds for the whole run.
+    pub job_timeout: u64,
+    /// Most orders at once over all targets.
+    pub max_parallel: Option<usize>,
+    /// Path of a given age identity.
+    pub sops_key_ssm_path: Option<String>,
+}
+
+impl Job {
+    /// The order with this number.
+    ///
+    /// # Panics
+    /// For the run itself and numbers beyond the job's.
+    pub fn order(&self, number: OrderNum) -> &Order {
+        number.index().and_then(|index| self.orders.get(index)).expect("a number of this job")
+    }
+
+    /// All numbers with their orders.
+    pub fn numbered(&self) -> impl Iterator<Item = (OrderNum, &Order)> {
+        self.orders.iter().enumerate().map(|(index, order)| (OrderNum::of_index(index), order))
+    }
+}
+
+/// An accepted order.
+#[derive(Clone, Debug)]
+pub struct Order {
+    /// Unique in the job.
+    pub name: OrderName,
+    /// Second name for dependencies.
+    pub queue_id: String,
+    /// Indices of the orders it waits for, in the order in which they were written.
+    pub dependencies: Vec<u16>,
+    /// The shell commands.
+    pub cmds: Vec<String>,
+    /// Seconds for all commands.
+    pub timeout: u64,
+    /// Seconds from the first dispatch to a claim.
+    pub start_timeout: u64,
+    /// Seconds between SIGINT and SIGKILL.
+    pub stop_grace: u64,
+    /// Where it runs.
+    pub target: Target,
+    /// Whether its failure fails the job.
+    pub must_succeed: bool,
+    /// Its code.
+    pub source: Source,
+    /// Working directory inside the code.
+    pub folder: Option<String>,
+    /// Variables that are no secrets.
+    pub env_vars: BTreeMap<String, String>,
+    /// Parameters to fetch.
+    pub ssm_paths: Vec<String>,
+    /// Secrets to fetch.
+    pub secret_manager_paths: Vec<String>,
+    /// A second recipient of the bundle.
+    pub sops_key: Option<String>,
+}
+
+/// Where the code of an order comes from.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Source {
+    /// Nowhere: commands only.
+    None,
+    /// A git repository.
+    Git {
+        /// As the job wrote it.
+        repo: String,
+        /// Commit, tag or branch; the remote's HEAD without.
+        commit: Option<String>,
+    },
+    /// A zip in S3.
+    S3 {
+        /// Bucket.
+        bucket: String,
+        /// Key, ending in `.zip`.
+        key: String,
+    },
+}
+
+/// Where a credential of the intake itself is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CredentialLocation {
+    /// A path in Parameter Store.
+    Parameter(String),
+    /// A name in Secrets Manager.
+    Secret(String),
+}
+
+impl std::fmt::Display for CredentialLocation {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Parameter(path) => write!(f, "aws:::ssm:{path}"),
+            Self::Secret(name) => write!(f, "aws:::secretd:{name}"),
+        }
+    }
+}

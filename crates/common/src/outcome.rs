@@ -1,0 +1,112 @@
+//! `result.json`: how an order ended, as its worker, the engine or anybody with its callback URL reports it.
+//!
+//! `{"status": …, "log": …}` is enough. What a foreign writer got wrong fails that order and nothing else.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{clock::Timestamp, status::Outcome, worker_event::WorkerEvent};
+
+/// Largest result that is read: 256 KiB of log, 100 events of 64 KiB, and room for JSON's escapes.
+pub const MAX_BYTES: usize = 16 * 1024 * 1024;
+
+/// How an order ended.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct OrderResult {
+    /// The outcome.
+    pub status: Outcome,
+    /// Head and tail of the commands' output, masked.
+    #[serde(default)]
+    pub log: String,
+    /// Version of this format; 1 from the engine's own writers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schema_version: Option<u32>,
+    /// Why, in a sentence, when the order did not succeed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// Exit code of the last command that ended; 128 and the signal's number when a signal ended it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exit_code: Option<i32>,
+    /// Index (from 0) of the command that failed or was stopped.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failed_command: Option<usize>,
+    /// When the worker began.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub started_at: Option<Timestamp>,
+    /// When the order ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub finished_at: Option<Timestamp>,
+    /// Who wrote this, as in the claim.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub writer: Option<String>,
+    /// Whether `log` is not the whole output.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub log_truncated: Option<bool>,
+    /// Key of the whole log in the internal bucket, if it was put there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub log_location: Option<String>,
+    /// What the commands reported.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub events: Vec<WorkerEvent>,
+}
+
+impl OrderResult {
+    /// A result of the engine's own.
+    pub fn of_engine(status: Outcome, reason: &str, at: Timestamp) -> Self {
+        Self {
+            status,
+            log: String::new(),
+            schema_version: Some(1),
+            reason: Some(reason.to_owned()),
+            exit_code: None,
+            failed_command: None,
+            started_at: None,
+            finished_at: Some(at),
+            writer: Some("engine".to_owned()),
+            log_truncated: None,
+            log_location: None,
+            events: Vec::new(),
+        }
+    }
+
+    /// Reads a result. `at` is when its object was written, for writers that give no `finished_at`; so a repeated reading
+    /// gives the same event again.
+    pub fn read(bytes: &[u8], at: Timestamp) -> Self {
+        match serde_json::from_slice::<Self>(bytes) {
+            Ok(mut result) => {
+                result.finished_at.get_or_insert(at);
+                result
+            }
+            Err(error) => Self::of_engine(Outcome::Failed, &format!("its result.json cannot be read: {error}"), at),
+        }
+    }
+
+    /// The bytes of `result.json`.
+    ///
+    /// # Errors
+    /// Never for values of this type; the signature is `serde_json`'s.
+    pub fn to_bytes(&self) -> serde_json::Result<Vec<u8>> {
+        serde_json::to_vec(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const AT: Timestamp = Timestamp::from_secs(1_700_000_000);
+
+    #[test]
+    fn status_and_log_are_enough() {
+        let result = OrderResult::read(br#"{"status":"succeeded","log":"hi"}"#, AT);
+        assert_eq!((result.status, result.log.as_str(), result.finished_at), (Outcome::Succeeded, "hi", Some(AT)));
+    }
+
+    #[test]
+    fn what_cannot_be_read_fails_the_order() {
+        for bytes in [&b""[..], b"{}", b"[]", br#"{"status":"running","log":""}"#, b"\xff\xfe"] {
+            let result = OrderResult::read(bytes, AT);
+            assert_eq!(result.status, Outcome::Failed);
+            assert!(result.reason.unwrap().contains("result.json"));
+        }
+    }
+}

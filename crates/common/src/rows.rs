@@ -1,0 +1,261 @@
+//! Rows of the table `orders`: what outsiders read of an order. Projections of the run item: written on the way, only
+//! ever forward, the same again when a pass is repeated. The engine never reads them.
+
+use std::time::Duration;
+
+use aws_sdk_dynamodb::{
+    error::SdkError,
+    operation::update_item::UpdateItemError,
+    types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure},
+};
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+use serde::Serialize;
+
+use crate::{
+    aws::{Aws, AwsError, Class},
+    clock::Timestamp,
+    dynamo::{self, Item},
+    ids::{OrderNum, RunId},
+    keys,
+    order::{Job, Source},
+    plan::Plan,
+    status::{Outcome, Status},
+};
+
+/// Rows are kept for a day after the job's deadline.
+const KEPT: Duration = Duration::from_secs(86_400);
+/// Most bytes of commands in a row: an item of 400 KB is refused, and the bundle holds them whole.
+const MAX_CMDS_BYTES: usize = 64 * 1024;
+
+#[derive(Serialize)]
+struct Row<'a> {
+    pk: String,
+    run_id: &'a RunId,
+    order_num: OrderNum,
+    trace_id: &'a str,
+    flow_id: &'a str,
+    order_name: &'a str,
+    cmds: Vec<String>,
+    queue_id: &'a str,
+    s3_location: String,
+    callback_url: String,
+    execution_target: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    git_b64: Option<String>,
+    dependencies: Vec<&'a str>,
+    must_succeed: bool,
+    timeout: u64,
+    status: &'a str,
+    created_at: Timestamp,
+    last_update: Timestamp,
+    sops_key_ssm_path: &'a str,
+    ttl: u64,
+}
+
+/// The rows of a new run.
+pub fn rows(job: &Job, plan: &Plan, bucket: &str) -> Result<Vec<Item>, AwsError> {
+    let row = |(number, order): (OrderNum, &crate::order::Order)| {
+        let row = Row {
+            pk: keys::order_row(&plan.run_id, number),
+            run_id: &plan.run_id,
+            order_num: number,
+            trace_id: plan.trace_id.as_str(),
+            flow_id: &plan.flow_id,
+            order_name: order.name.as_str(),
+            cmds: shortened(&order.cmds),
+            queue_id: &order.queue_id,
+            s3_location: format!("s3://{bucket}/{}", keys::bundle(&plan.run_id, number)),
+            callback_url: keys::result(&plan.run_id, number),
+            execution_target: order.target.as_str(),
+            git_b64: git_b64(job, order),
+            dependencies: order.dependencies.iter().map(|d| job.orders[usize::from(*d)].name.as_str()).collect(),
+            must_succeed: order.must_succeed,
+            timeout: order.timeout,
+            status: Status::Queued.as_str(),
+            created_at: plan.created_at,
+            last_update: plan.created_at,
+            sops_key_ssm_path: &plan.sops_key_ssm_path,
+            ttl: plan.deadline.plus(KEPT).secs(),
+        };
+        serde_dynamo::to_item(row).map_err(|error| AwsError::refused("write the rows of the orders", error.to_string()))
+    };
+    job.numbered().map(row).collect()
+}
+
+fn git_b64(job: &Job, order: &crate::order::Order) -> Option<String> {
+    let Source::Git { repo, commit } = &order.source else { return None };
+    let git = serde_json::json!({
+        "repo": repo,
+        "folder": order.folder,
+        "commit": commit,
+        "token_location": job.git_token.as_ref().map(ToString::to_string),
+    });
+    Some(BASE64_STANDARD.encode(git.to_string()))
+}
+
+fn shortened(cmds: &[String]) -> Vec<String> {
+    let mut room = MAX_CMDS_BYTES;
+    let mut kept = Vec::new();
+    for (index, command) in cmds.iter().enumerate() {
+        // The three bytes are DynamoDB's overhead of a list element.
+        let Some(left) = room.checked_sub(command.len() + 3) else {
+            kept.push(format!("… {} more commands, whole in the order's bundle", cmds.len() - index));
+            break;
+        };
+        room = left;
+        kept.push(command.clone());
+    }
+    kept
+}
+
+/// How an order ended, for its row.
+#[derive(Clone, Copy, Debug)]
+pub struct Ending<'a> {
+    /// The outcome.
+    pub outcome: Outcome,
+    /// When.
+    pub at: Timestamp,
+    /// When its worker began, if one did; stands in where the news of the dispatch was lost.
+    pub started_at: Option<Timestamp>,
+    /// Why, if it did not succeed.
+    pub reason: Option<&'a str>,
+    /// Key of the whole log.
+    pub log_location: Option<&'a str>,
+}
+
+/// The table of rows.
+#[derive(Clone, Copy, Debug)]
+pub struct Rows<'a> {
+    aws: &'a Aws,
+    table: &'a str,
+}
+
+impl<'a> Rows<'a> {
+    /// The rows of a table.
+    pub fn new(aws: &'a Aws, table: &'a str) -> Self {
+        Self { aws, table }
+    }
+
+    /// Writes the rows of a new run.
+    pub async fn create(&self, rows: Vec<Item>) -> Result<(), AwsError> {
+        dynamo::put_all(self.aws, self.table, rows).await
+    }
+
+    /// The order was handed to its target. Gives when that first was said.
+    pub async fn dispatched(
+        &self,
+        run: &RunId,
+        order: OrderNum,
+        at: Timestamp,
+        urls: [(&str, &str); 2],
+    ) -> Result<Timestamp, AwsError> {
+        let [execution, watchdog] = urls;
+        let values = [
+            (":at", text(at)),
+            (":now", text(at)),
+            (":running", text(Status::Running)),
+            (":queued", text(Status::Queued)),
+            (":execution", text(execution.1)),
+            (":watchdog", text(watchdog.1)),
+        ];
+        let expression = format!(
+            "SET dispatched_at = if_not_exists(dispatched_at, :at), last_update = :now, #status = :running, {} = :execution, {} = :watchdog",
+            execution.0, watchdog.0
+        );
+        self.update(run, order, expression, "#status IN (:queued, :running)", values, "dispatched_at", at).await
+    }
+
+    /// The order ended. Gives when that first was said.
+    pub async fn ended(&self, run: &RunId, order: OrderNum, ending: Ending<'_>, now: Timestamp) -> Result<Timestamp, AwsError> {
+        let mut expression =
+            "SET #status = :status, ended_at = if_not_exists(ended_at, :at), last_update = :now".to_owned();
+        let mut values = vec![
+            (":status", text(ending.outcome)),
+            (":at", text(ending.at)),
+            (":now", text(now)),
+            (":queued", text(Status::Queued)),
+            (":running", text(Status::Running)),
+        ];
+        for (name, placeholder, value) in
+            [("failure_reason", ":reason", ending.reason), ("log_location", ":log", ending.log_location)]
+        {
+            if let Some(value) = value {
+                expression.push_str(&format!(", {name} = {placeholder}"));
+                values.push((placeholder, text(value)));
+            }
+        }
+        if let Some(started) = ending.started_at {
+            expression.push_str(", dispatched_at = if_not_exists(dispatched_at, :started)");
+            values.push((":started", text(started)));
+        }
+        self.update(run, order, expression, "#status IN (:queued, :running, :status)", values, "ended_at", ending.at).await
+    }
+
+    /// One forward step. When the row has gone further or is not there any more, nothing is written.
+    #[expect(clippy::too_many_arguments, reason = "private, and each is a part of the one request")]
+    async fn update(
+        &self,
+        run: &RunId,
+        order: OrderNum,
+        expression: String,
+        condition: &str,
+        values: impl IntoIterator<Item = (&str, AttributeValue)>,
+        asked: &str,
+        otherwise: Timestamp,
+    ) -> Result<Timestamp, AwsError> {
+        let mut request = self
+            .aws
+            .dynamodb()
+            .update_item()
+            .table_name(self.table)
+            .key("pk", AttributeValue::S(keys::order_row(run, order)))
+            .update_expression(expression)
+            .condition_expression(condition)
+            .expression_attribute_names("#status", "status")
+            .return_values(ReturnValue::UpdatedNew)
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+        for (name, value) in values {
+            request = request.expression_attribute_values(name, value);
+        }
+        let item = match request.send().await {
+            Ok(answer) => answer.attributes,
+            Err(SdkError::ServiceError(error)) if error.err().is_conditional_check_failed_exception() => {
+                match error.into_err() {
+                    UpdateItemError::ConditionalCheckFailedException(failed) => failed.item,
+                    _ => None,
+                }
+            }
+            Err(error) => {
+                let error = AwsError::of(format!("update the row of `{}`", keys::order_row(run, order)), error);
+                if error.class != Class::Refused {
+                    return Err(error);
+                }
+                // A row that DynamoDB will never take must not hold up the run.
+                tracing::error!(%error, "the row stays behind");
+                None
+            }
+        };
+        let stands = item.and_then(|item| item.get(asked)?.as_s().ok()?.parse().ok());
+        Ok(stands.unwrap_or(otherwise))
+    }
+}
+
+fn text(value: impl ToString) -> AttributeValue {
+    AttributeValue::S(value.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_stays_far_below_the_limit() {
+        let many = vec!["x".repeat(60_000); 50];
+        let kept = shortened(&many);
+        assert_eq!(kept.len(), 2);
+        assert_eq!(kept[1], "… 49 more commands, whole in the order's bundle");
+        assert_eq!(shortened(&["a".to_owned(), "b".to_owned()]), ["a", "b"]);
+        let small = vec![String::new(); 100_000];
+        assert!(shortened(&small).len() < 30_000);
+    }
+}

@@ -1,0 +1,154 @@
+//! The states of an order and the one table of how they may follow each other.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// How an order ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// Every command exited with 0.
+    Succeeded,
+    /// A command failed, the order could not be started, or a dependency failed.
+    Failed,
+    /// The order's or the job's time ran out.
+    TimedOut,
+    /// Somebody asked to stop it.
+    Cancelled,
+}
+
+impl Outcome {
+    /// The word that rows, events and results use.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Succeeded => "succeeded",
+            Self::Failed => "failed",
+            Self::TimedOut => "timed_out",
+            Self::Cancelled => "cancelled",
+        }
+    }
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Where an order stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Status {
+    /// Not handed to its target yet.
+    Queued,
+    /// Handed to its target.
+    Running,
+    /// At its end.
+    Ended(Outcome),
+}
+
+/// A step that no order may take.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("an order that is {from} cannot become {to}")]
+pub struct IllegalStep {
+    /// Where the order stands.
+    pub from: Status,
+    /// Where somebody wanted it to go.
+    pub to: Status,
+}
+
+impl Status {
+    /// All of them.
+    pub const ALL: [Self; 6] = [
+        Self::Queued,
+        Self::Running,
+        Self::Ended(Outcome::Succeeded),
+        Self::Ended(Outcome::Failed),
+        Self::Ended(Outcome::TimedOut),
+        Self::Ended(Outcome::Cancelled),
+    ];
+
+    /// The word that rows use.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Queued => "queued",
+            Self::Running => "running",
+            Self::Ended(outcome) => outcome.as_str(),
+        }
+    }
+
+    /// The status that has this word.
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|status| status.as_str() == word)
+    }
+
+    /// The letter in the run item.
+    pub const fn letter(self) -> char {
+        match self {
+            Self::Queued => 'q',
+            Self::Running => 'r',
+            Self::Ended(Outcome::Succeeded) => 's',
+            Self::Ended(Outcome::Failed) => 'f',
+            Self::Ended(Outcome::TimedOut) => 't',
+            Self::Ended(Outcome::Cancelled) => 'c',
+        }
+    }
+
+    /// The status that has this letter.
+    pub fn from_letter(letter: char) -> Option<Self> {
+        Self::ALL.into_iter().find(|status| status.letter() == letter)
+    }
+
+    /// How the order ended, if it did.
+    pub const fn outcome(self) -> Option<Outcome> {
+        match self {
+            Self::Ended(outcome) => Some(outcome),
+            Self::Queued | Self::Running => None,
+        }
+    }
+
+    /// The one table: queued → running → ended, and queued → ended where no worker was needed or the news of the start
+    /// was lost. The same again is allowed, because every step may be repeated. Nothing leaves an end.
+    pub fn step(self, to: Self) -> Result<Self, IllegalStep> {
+        match (self, to) {
+            (Self::Queued, _) | (Self::Running, Self::Running | Self::Ended(_)) => Ok(to),
+            (Self::Ended(a), Self::Ended(b)) if a == b => Ok(to),
+            _ => Err(IllegalStep { from: self, to }),
+        }
+    }
+}
+
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_and_letters_round_trip() {
+        for status in Status::ALL {
+            assert_eq!(Status::from_word(status.as_str()), Some(status));
+            assert_eq!(Status::from_letter(status.letter()), Some(status));
+        }
+        assert_eq!(Status::from_word("done"), None);
+    }
+
+    #[test]
+    fn nothing_goes_back() {
+        let rank = |status: Status| match status {
+            Status::Queued => 0,
+            Status::Running => 1,
+            Status::Ended(_) => 2,
+        };
+        for from in Status::ALL {
+            for to in Status::ALL {
+                let allowed = rank(to) > rank(from) || from == to;
+                assert_eq!(from.step(to).is_ok(), allowed, "{from} to {to}");
+            }
+        }
+    }
+}

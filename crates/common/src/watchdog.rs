@@ -1,0 +1,102 @@
+//! Watchdog executions: one an order and one a run (`0000`), as both sides of the state machine know them.
+
+use aws_sdk_sfn::{error::SdkError, operation::start_execution::StartExecutionError};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    aws::{Aws, AwsError},
+    clock::Timestamp,
+    ids::{OrderNum, RunId},
+    keys,
+};
+
+/// Seconds between two ticks of a run.
+pub const TICK_SECS: u64 = 60;
+/// After these many seconds …
+pub const SLOW_TICK_AFTER_SECS: u64 = 6 * 3600;
+/// … ticks come in this distance, so that a week's stay under Step Functions' 25,000 events an execution.
+pub const SLOW_TICK_SECS: u64 = 300;
+
+/// Input of an execution.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Watch {
+    /// The run.
+    pub run_id: RunId,
+    /// The order; `0000` for the run itself.
+    pub order_num: OrderNum,
+    /// Seconds for the order's commands; of the run the job's timeout.
+    pub timeout: u64,
+    /// Seconds from `start_time` to a claim.
+    pub start_timeout: u64,
+    /// Seconds between SIGINT and SIGKILL.
+    pub stop_grace: u64,
+    /// Epoch seconds of the first dispatch.
+    pub start_time: u64,
+    /// Bucket of results and claims.
+    pub internal_bucket: String,
+    /// Table of run items.
+    pub locks_table: String,
+    /// Seconds until the first look.
+    #[serde(default)]
+    pub wait_seconds: u64,
+}
+
+/// What a look says to its execution.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Look {
+    /// Whether there is nothing left to look after.
+    pub done: bool,
+    /// Seconds until the next look.
+    pub wait_seconds: u64,
+}
+
+impl Look {
+    /// Nothing left to look after.
+    pub const DONE: Self = Self { done: true, wait_seconds: 0 };
+
+    /// Look again at this instant, in a second at the earliest.
+    pub fn at(then: Timestamp, now: Timestamp) -> Self {
+        Self { done: false, wait_seconds: now.until(then).as_millis().div_ceil(1000).max(1).try_into().unwrap_or(TICK_SECS) }
+    }
+}
+
+/// Starts an execution. That it exists already is success: its name is this order of this submission's.
+pub async fn start(aws: &Aws, state_machine: &str, submit_id: &str, watch: &Watch) -> Result<(), AwsError> {
+    let name = keys::execution(&watch.run_id, watch.order_num, submit_id);
+    let action = || format!("start the watchdog `{name}`");
+    let input = serde_json::to_string(watch).map_err(|error| AwsError::refused(action(), error.to_string()))?;
+    let request = aws.sfn().start_execution().state_machine_arn(state_machine).name(&name).input(input);
+    match request.send().await {
+        Ok(_) => Ok(()),
+        Err(SdkError::ServiceError(error)) if matches!(error.err(), StartExecutionError::ExecutionAlreadyExists(_)) => Ok(()),
+        Err(error) => Err(AwsError::of(action(), error)),
+    }
+}
+
+/// Where a person sees the execution.
+pub fn console_url(state_machine: &str, name: &str) -> String {
+    let region = state_machine.split(':').nth(3).unwrap_or_default();
+    let execution = state_machine.replacen(":stateMachine:", ":execution:", 1);
+    format!("https://{region}.console.aws.amazon.com/states/home?region={region}#/v2/executions/details/{execution}:{name}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_week_of_ticks_stays_under_the_limit_of_events() {
+        // A look is a wait (2 events), a task (scheduled, started, succeeded, entered, exited: 5) and a choice (2).
+        const EVENTS_A_LOOK: u64 = 9;
+        let week = 7 * 86_400;
+        let looks = SLOW_TICK_AFTER_SECS / TICK_SECS + (week - SLOW_TICK_AFTER_SECS) / SLOW_TICK_SECS;
+        assert!(looks * EVENTS_A_LOOK < 25_000, "{looks} looks");
+    }
+
+    #[test]
+    fn a_look_is_never_at_once_nor_early() {
+        let now = Timestamp::from_millis(10_500);
+        assert_eq!(Look::at(now, now).wait_seconds, 1);
+        assert_eq!(Look::at(Timestamp::from_millis(12_501), now).wait_seconds, 3);
+    }
+}

@@ -1,0 +1,290 @@
+//! The pass: from the lease to the commit, again as long as there is news.
+
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use common::{
+    aws::Aws,
+    clock::Timestamp,
+    events::{self, Kind, Recorder},
+    graph::{self, Evaluation, Limits, Node},
+    ids::{OrderNum, RunId, fresh_nonce},
+    intake::{kick_off::WAKE, upload::delete_key},
+    keys::{self, Callback},
+    ledger::Ledger,
+    objects::Objects,
+    plan::{Plan, PlannedOrder, SCHEMA_VERSION},
+    rows::Rows,
+    run_item::{RunItem, RunItems, Written},
+    status::{Outcome, Status},
+};
+
+use crate::{
+    Budget, PassError, Settings,
+    lease::{self, Lease},
+    narrow,
+    record::Unstarted,
+    results,
+};
+
+/// Plans that a warm orchestrator keeps: a few, because one of 9,999 orders has some megabytes.
+const PLANS: usize = 4;
+/// Largest plan that is read: 9,999 orders with all the dependencies that a request can hold.
+const MAX_PLAN_BYTES: usize = 64 * 1024 * 1024;
+
+/// One orchestrator at work on one run, holding its lease.
+pub(crate) struct Pass<'a> {
+    pub(crate) aws: &'a Aws,
+    pub(crate) settings: &'a Settings,
+    pub(crate) budget: Budget,
+    pub(crate) item: RunItem,
+    pub(crate) plan: Arc<Plan>,
+    /// Only steps that were performed to their end.
+    pub(crate) ledger: Ledger,
+    nodes: Vec<Node>,
+    me: String,
+    news: u64,
+}
+
+/// How a round ended.
+enum Round {
+    /// Everything that could be done is done.
+    Settled,
+    /// The invocation's time is nearly over.
+    OutOfTime,
+}
+
+/// Wakes up for a run.
+pub(crate) async fn wake(aws: &Aws, settings: &Settings, run: &RunId, callback: &Callback, budget: Budget) -> Result<(), PassError> {
+    let me = fresh_nonce();
+    let items = RunItems::new(aws, &settings.locks_table);
+    let item = match lease::take(items, run, &me, settings.clock).await? {
+        Lease::Mine(item) => *item,
+        Lease::Deposited | Lease::NotNeeded => return Ok(()),
+    };
+    let letters = item.orders.clone();
+    let mut pass = match Pass::begin(aws, settings, budget, item, me.clone()).await {
+        Ok(pass) => pass,
+        Err(error) => {
+            release(items, run, &me, &letters).await;
+            return Err(error);
+        }
+    };
+    let result = pass.work(callback).await;
+    if result.is_err() {
+        // What was performed is in the ledger; the rest is done again by whoever comes next.
+        release(items, run, &me, &pass.ledger.letters()).await;
+    }
+    result
+}
+
+/// Gives the lease back after a failure, so that the next wake-up need not wait for its end.
+async fn release(items: RunItems<'_>, run: &RunId, me: &str, letters: &str) {
+    if let Err(error) = items.give_up(run, me, letters).await {
+        tracing::warn!(%error, "the lease stays until it runs out");
+    }
+}
+
+impl<'a> Pass<'a> {
+    async fn begin(aws: &'a Aws, settings: &'a Settings, budget: Budget, item: RunItem, me: String) -> Result<Self, PassError> {
+        if item.schema_version > SCHEMA_VERSION {
+            return Err(PassError::Stored(format!("version {} is newer than this function", item.schema_version)));
+        }
+        let plan = plan_of(aws, settings, &item).await?;
+        let ledger: Ledger = item.orders.parse().map_err(|error| PassError::Stored(format!("{error}")))?;
+        if ledger.len() != plan.orders.len() {
+            return Err(PassError::Stored("ledger and plan have different lengths".to_owned()));
+        }
+        let news = item.news.unwrap_or(1);
+        Ok(Self { aws, settings, budget, nodes: plan.nodes(), item, plan, ledger, me, news })
+    }
+
+    async fn work(&mut self, callback: &Callback) -> Result<(), PassError> {
+        let mut only = narrow(callback).filter(|_| self.news == 1);
+        loop {
+            if let Round::OutOfTime = self.round(only).await? {
+                return self.hand_over().await;
+            }
+            let completed = self.ledger.all_ended();
+            if completed {
+                self.finalize().await?;
+            }
+            match self.items().commit(&self.item.run_id, &self.me, self.news, &self.ledger.letters(), completed).await? {
+                Written::Yes(_) => {}
+                Written::No(Some(stands)) if stands.orchestrator_id.as_deref() == Some(&self.me) => {
+                    // Others came meanwhile: look at everything, still holding the lease.
+                    self.news = stands.news.unwrap_or(0);
+                    only = None;
+                    continue;
+                }
+                // Applied before with its answer lost, or taken over after the lease ran out: either way not ours now.
+                Written::No(stands) => {
+                    let is_completed = stands.is_some_and(|item| item.status == common::run_item::RunStatus::Completed);
+                    if !is_completed {
+                        return Ok(());
+                    }
+                }
+            }
+            if completed {
+                self.delete_own_key().await;
+            }
+            return Ok(());
+        }
+    }
+
+    /// One look and everything that follows from it.
+    async fn round(&mut self, only: Option<OrderNum>) -> Result<Round, PassError> {
+        if self.ledger.statuses().iter().all(|status| *status == Status::Queued) {
+            let started = self.recorder().of_job(Kind::JobStarted, Status::Running.as_str(), self.plan.created_at);
+            events::write(self.aws, &self.settings.order_events_table, vec![started]).await?;
+        }
+        let run = &self.item.run_id;
+        let news = match only {
+            Some(order) => results::of_order(self.objects(), run, order, &self.ledger).await?,
+            None => results::of_run(self.objects(), run, &self.ledger).await?,
+        };
+        self.record_results(news.results).await?;
+        if !news.cancelled.is_empty() {
+            self.apply_cancellations(&news.cancelled).await?;
+        }
+        self.apply_deadline().await?;
+        // An order that cannot be started ends at once, and what waits for it is looked at again.
+        loop {
+            if self.budget.is_spent() {
+                return Ok(Round::OutOfTime);
+            }
+            let Evaluation { cascaded, ready, .. } = self.evaluate();
+            self.record_cascaded(&cascaded).await?;
+            let is_over = self.now() >= self.plan.deadline;
+            if is_over || ready.is_empty() || !self.dispatch_all(&ready).await? {
+                break;
+            }
+        }
+        Ok(if self.budget.is_spent() { Round::OutOfTime } else { Round::Settled })
+    }
+
+    fn evaluate(&self) -> Evaluation {
+        let limits = Limits { total: self.plan.max_parallel, per_target: self.settings.max_parallel };
+        graph::evaluate(&self.nodes, &self.plan.topological_order, &self.ledger, limits)
+    }
+
+    async fn record_cascaded(&mut self, cascaded: &[(usize, Outcome)]) -> Result<(), PassError> {
+        let mut ends = Vec::with_capacity(cascaded.len());
+        for &(index, outcome) in cascaded {
+            let order = OrderNum::of_index(index);
+            let (kind, verb) = match outcome {
+                Outcome::Cancelled => (Kind::Cancelled, "was cancelled"),
+                _ => (Kind::DependencyFailed, "did not succeed"),
+            };
+            let names: Vec<String> = self.culprits(index, cascaded, outcome).map(|name| format!("`{name}`")).collect();
+            let reason = format!("{} {verb}", names.join(", "));
+            ends.push(Unstarted { order, outcome, kind, reason });
+        }
+        self.record_unstarted(ends).await
+    }
+
+    /// Names of the dependencies that made the order end so, in the ledger or in this very cascade.
+    fn culprits(&self, index: usize, cascaded: &[(usize, Outcome)], outcome: Outcome) -> impl Iterator<Item = &common::ids::OrderName> {
+        let ended = move |dependency: usize| {
+            let now = cascaded.binary_search_by_key(&dependency, |(index, _)| *index).ok().map(|at| cascaded[at].1);
+            now.or_else(|| self.ledger.statuses()[dependency].outcome())
+        };
+        let is_culprit = move |ended: Option<Outcome>| match outcome {
+            Outcome::Cancelled => ended == Some(Outcome::Cancelled),
+            _ => ended.is_some_and(|ended| ended != Outcome::Succeeded),
+        };
+        self.plan.orders[index]
+            .dependencies
+            .iter()
+            .map(|dependency| usize::from(*dependency))
+            .filter(move |dependency| is_culprit(ended(*dependency)))
+            .map(|dependency| &self.plan.orders[dependency].name)
+            .collect::<Vec<_>>()
+            .into_iter()
+    }
+
+    pub(crate) async fn checkpoint(&self) -> Result<(), PassError> {
+        match self.items().checkpoint(&self.item.run_id, &self.me, &self.ledger.letters()).await? {
+            Written::Yes(_) => Ok(()),
+            Written::No(_) => Err(PassError::Stored("the lease is somebody else's now".to_owned())),
+        }
+    }
+
+    /// Near the end of the invocation: gives the lease up and wakes the next one.
+    async fn hand_over(&self) -> Result<(), PassError> {
+        let run = &self.item.run_id;
+        self.items().give_up(run, &self.me, &self.ledger.letters()).await?;
+        Ok(self.objects().put(&keys::result(run, OrderNum::RUN), WAKE).await?)
+    }
+
+    /// The tick deletes a key that is left.
+    async fn delete_own_key(&self) {
+        let own = keys::sops_key(&self.settings.ssm_prefix, &self.item.run_id);
+        if self.plan.sops_key_ssm_path == own
+            && let Err(error) = delete_key(self.aws, &own).await
+        {
+            tracing::warn!(%error, "the tick will delete the key");
+        }
+    }
+
+    pub(crate) fn step(&mut self, order: OrderNum, to: Status) -> Result<(), PassError> {
+        let index = order.index().ok_or_else(|| PassError::Stored(format!("{order} is no order")))?;
+        self.ledger.step(index, to).map_err(|error| PassError::Stored(error.to_string()))
+    }
+
+    pub(crate) fn planned(&self, order: OrderNum) -> Result<&PlannedOrder, PassError> {
+        self.plan.order(order).ok_or_else(|| PassError::Stored(format!("the plan has no order {order}")))
+    }
+
+    pub(crate) fn numbers(&self) -> impl Iterator<Item = OrderNum> + use<> {
+        (0..self.ledger.len()).map(OrderNum::of_index)
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        self.settings.clock.now()
+    }
+
+    pub(crate) fn rows(&self) -> Rows<'_> {
+        Rows::new(self.aws, &self.settings.orders_table)
+    }
+
+    pub(crate) fn objects(&self) -> Objects<'_> {
+        Objects::new(self.aws, &self.settings.internal_bucket)
+    }
+
+    fn items(&self) -> RunItems<'_> {
+        RunItems::new(self.aws, &self.settings.locks_table)
+    }
+
+    pub(crate) fn recorder(&self) -> Recorder<'_> {
+        Recorder {
+            run_id: &self.item.run_id,
+            trace_id: &self.plan.trace_id,
+            flow_id: &self.plan.flow_id,
+            kept_secs: self.settings.event_ttl_seconds,
+        }
+    }
+}
+
+/// The plan of a run, from memory when this process saw it lately.
+async fn plan_of(aws: &Aws, settings: &Settings, item: &RunItem) -> Result<Arc<Plan>, PassError> {
+    static SEEN: Mutex<VecDeque<Arc<Plan>>> = Mutex::new(VecDeque::new());
+    // A plan never changes, so one that a panic left there is as good as any.
+    let seen = || SEEN.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(plan) = seen().iter().find(|plan| plan.submit_id == item.submit_id) {
+        return Ok(Arc::clone(plan));
+    }
+    let object = Objects::new(aws, &settings.internal_bucket).get(&item.plan_key, MAX_PLAN_BYTES).await?;
+    let object = object.ok_or_else(|| PassError::Stored(format!("there is no `{}`", item.plan_key)))?;
+    let plan: Plan =
+        serde_json::from_slice(&object.body).map_err(|error| PassError::Stored(format!("`{}`: {error}", item.plan_key)))?;
+    let plan = Arc::new(plan);
+    let mut seen = seen();
+    seen.push_back(Arc::clone(&plan));
+    if seen.len() > PLANS {
+        seen.pop_front();
+    }
+    Ok(plan)
+}

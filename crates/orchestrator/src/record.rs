@@ -1,0 +1,86 @@
+//! Rows and events of what ended. Only after both are written does the ledger take the step.
+
+use common::{
+    clock::Timestamp,
+    events::{self, Event, Kind},
+    ids::OrderNum,
+    outcome::OrderResult,
+    rows::Ending,
+    status::{Outcome, Status},
+};
+use futures::{StreamExt as _, TryStreamExt as _, stream};
+
+use crate::{PassError, pass::Pass};
+
+/// Rows written at once.
+pub(crate) const PARALLEL: usize = 16;
+
+/// The end of an order that has no result, because nothing of it ever started.
+#[derive(Clone, Debug)]
+pub(crate) struct Unstarted {
+    pub(crate) order: OrderNum,
+    pub(crate) outcome: Outcome,
+    pub(crate) kind: Kind,
+    pub(crate) reason: String,
+}
+
+impl Pass<'_> {
+    /// Records results.
+    pub(crate) async fn record_results(&mut self, results: Vec<(OrderNum, OrderResult, Timestamp)>) -> Result<(), PassError> {
+        let this = &*self;
+        let written: Vec<_> = stream::iter(&results)
+            .map(|(order, result, written_at)| this.record_result(*order, result, *written_at))
+            .buffered(PARALLEL)
+            .try_collect()
+            .await?;
+        events::write(self.aws, &self.settings.order_events_table, written.into_iter().flatten().collect()).await?;
+        for (order, result, _) in results {
+            self.step(order, Status::Ended(result.status))?;
+        }
+        Ok(())
+    }
+
+    async fn record_result(&self, order: OrderNum, result: &OrderResult, written_at: Timestamp) -> Result<Vec<Event>, PassError> {
+        let planned = self.planned(order)?;
+        let ending = Ending {
+            outcome: result.status,
+            at: result.finished_at.unwrap_or(written_at),
+            started_at: result.started_at,
+            reason: result.reason.as_deref(),
+            log_location: result.log_location.as_deref(),
+        };
+        self.rows().ended(&self.item.run_id, order, ending, self.now()).await?;
+        let mut events = self.recorder().of_result(order, &planned.name, result, written_at);
+        // A worker reports an order whose dispatch nobody came to write down.
+        if let (Some(Status::Queued), Some(started)) = (self.ledger.get(order), result.started_at) {
+            let urls = self.urls(order);
+            let at = self.rows().dispatched(&self.item.run_id, order, started, urls.named()).await?;
+            let event = self.recorder().of_order(order, &planned.name, Kind::Dispatched, Status::Running.as_str(), at);
+            events.insert(0, event.execution_url(&urls.execution));
+        }
+        Ok(events)
+    }
+
+    /// Records ends without results.
+    pub(crate) async fn record_unstarted(&mut self, unstarted: Vec<Unstarted>) -> Result<(), PassError> {
+        let this = &*self;
+        let written: Vec<Event> = stream::iter(&unstarted)
+            .map(|one| async move {
+                let now = this.now();
+                let ending =
+                    Ending { outcome: one.outcome, at: now, started_at: None, reason: Some(&one.reason), log_location: None };
+                let at = this.rows().ended(&this.item.run_id, one.order, ending, now).await?;
+                let name = &this.planned(one.order)?.name;
+                let event = this.recorder().of_order(one.order, name, one.kind, one.outcome.as_str(), at);
+                Ok::<_, PassError>(event.message(Some(one.reason.clone())))
+            })
+            .buffered(PARALLEL)
+            .try_collect()
+            .await?;
+        events::write(self.aws, &self.settings.order_events_table, written).await?;
+        for one in unstarted {
+            self.step(one.order, Status::Ended(one.outcome))?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,80 @@
+//! Cancelling and the job's deadline: every order that has not ended is ended, by the claim where it may have been
+//! dispatched, by the ledger alone where it cannot.
+
+use std::time::Duration;
+
+use common::{
+    claim::{Claims, Ended, Ending},
+    events::Kind,
+    ids::OrderNum,
+    status::{Outcome, Status},
+};
+use futures::{StreamExt as _, TryStreamExt as _, stream};
+
+use crate::{
+    PassError,
+    pass::Pass,
+    record::{PARALLEL, Unstarted},
+};
+
+impl Pass<'_> {
+    /// Cancels what was asked for.
+    pub(crate) async fn apply_cancellations(&mut self, cancelled: &[OrderNum]) -> Result<(), PassError> {
+        let whole_run = cancelled.contains(&OrderNum::RUN);
+        let reason = if whole_run { "the run was cancelled" } else { "the order was cancelled" };
+        let chosen: Vec<OrderNum> = if whole_run { self.numbers().collect() } else { cancelled.to_vec() };
+        self.end_all(chosen, &Ending { outcome: Outcome::Cancelled, reason: reason.to_owned() }, Kind::Cancelled).await
+    }
+
+    /// Times everything out once the job's time is over.
+    pub(crate) async fn apply_deadline(&mut self) -> Result<(), PassError> {
+        if self.now() < self.plan.deadline {
+            return Ok(());
+        }
+        let seconds = self.plan.created_at.until(self.plan.deadline).as_secs();
+        let reason = format!("the job's time of {seconds} s is over");
+        let all = self.numbers().collect();
+        self.end_all(all, &Ending { outcome: Outcome::TimedOut, reason }, Kind::TimedOut).await
+    }
+
+    /// Ends those of the orders that have not ended.
+    pub(crate) async fn end_all(&mut self, orders: Vec<OrderNum>, ending: &Ending, kind: Kind) -> Result<(), PassError> {
+        let open = |order: &OrderNum| self.ledger.get(*order).is_some_and(|status| status.outcome().is_none());
+        let (maybe_dispatched, unstarted): (Vec<_>, Vec<_>) =
+            orders.into_iter().filter(open).partition(|order| self.may_have_been_dispatched(*order));
+        let this = &*self;
+        let ended: Vec<_> = stream::iter(maybe_dispatched)
+            .map(|order| async move { Ok::<_, PassError>((order, this.end_order(order, ending).await?)) })
+            .buffered(PARALLEL)
+            .try_collect()
+            .await?;
+        let results = ended.into_iter().filter_map(|(order, ended)| match ended {
+            Ended::Yes(result, written_at) => Some((order, result, written_at)),
+            // Its worker reports, or a later look finds that it did not.
+            Ended::Stopping(_) => None,
+        });
+        self.record_results(results.collect()).await?;
+        let unstarted =
+            unstarted.into_iter().map(|order| Unstarted { order, outcome: ending.outcome, kind, reason: ending.reason.clone() });
+        self.record_unstarted(unstarted.collect()).await
+    }
+
+    /// Ends one order through its claim.
+    pub(crate) async fn end_order(&self, order: OrderNum, ending: &Ending) -> Result<Ended, PassError> {
+        let grace = Duration::from_secs(self.planned(order)?.stop_grace);
+        Ok(Claims::new(self.objects(), &self.item.run_id).end_order(order, grace, ending, self.now()).await?)
+    }
+
+    /// A queued order whose dependencies have all ended may have been dispatched by a pass that died before it could say
+    /// so. One that still waits for a dependency cannot: results are never taken back.
+    fn may_have_been_dispatched(&self, order: OrderNum) -> bool {
+        match (self.ledger.get(order), self.plan.order(order)) {
+            (Some(Status::Running), _) => true,
+            (Some(Status::Queued), Some(planned)) => planned
+                .dependencies
+                .iter()
+                .all(|dependency| self.ledger.statuses()[usize::from(*dependency)].outcome().is_some()),
+            _ => false,
+        }
+    }
+}
