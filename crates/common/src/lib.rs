@@ -2,4 +2,5 @@
 
 pub mod clock;
 pub mod env;
+pub mod sops;
 pub mod stack;
