@@ -3,5 +3,7 @@
 pub mod archive;
 pub mod clock;
 pub mod env;
+pub mod git;
 pub mod sops;
 pub mod stack;
+pub mod worker_event;
