@@ -38,6 +38,20 @@ impl Aws {
         Self::of(config)
     }
 
+    /// Clients of a given endpoint with given credentials, whatever the environment says.
+    pub fn with_credentials(endpoint: &str, region: &str, key: &str, secret: &str) -> Self {
+        use aws_credential_types::{Credentials, provider::SharedCredentialsProvider};
+        let credentials = Credentials::new(key, secret, None, None, "given");
+        let config = SdkConfig::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .endpoint_url(endpoint)
+            .region(aws_config::Region::new(region.to_owned()))
+            .credentials_provider(SharedCredentialsProvider::new(credentials))
+            .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS))
+            .build();
+        Self::of(config)
+    }
+
     /// Clients of this configuration.
     pub fn of(config: SdkConfig) -> Self {
         Self {

@@ -4,7 +4,7 @@
 //!  nouns        ids  status  target  order  job  plan  bundle  outcome
 //!  decisions    graph (what follows from a ledger)   ledger (letters)   intake::validate
 //!  kept in      run_item  rows  events (DynamoDB)    objects  claim (S3)    credentials
-//!  tools        aws  clock  env  keys  stack  archive  git  sops
+//!  tools        aws  http  clock  env  keys  stack  archive  git  sops
 //!  submission   intake::{request, validate, reserve, package, upload, kick_off, answer}
 //! ```
 
@@ -19,6 +19,7 @@ pub mod env;
 pub mod events;
 pub mod git;
 pub mod graph;
+pub mod http;
 pub mod ids;
 pub mod intake;
 pub mod job;

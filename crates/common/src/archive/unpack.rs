@@ -26,11 +26,11 @@ const ZIP64_LOCATOR: usize = 20;
 /// Folders get mode 0755, files 0644 or, if anyone may execute them, 0755: neither set-uid bits nor owners nor times
 /// are taken from the zip. Nothing that exists is overwritten. After an error some entries may have been written.
 pub fn unpack(zip: impl Read + Seek, into: &Path, limits: Limits) -> Result<(), ArchiveError> {
-    walk(zip, limits, Some(into))
+    walk(zip, limits, Some(into)).map(drop)
 }
 
-/// Everything that [`unpack`] checks, contents and checksums included, without writing.
-pub fn inspect(zip: impl Read + Seek, limits: Limits) -> Result<(), ArchiveError> {
+/// Everything that [`unpack`] checks, contents and checksums included, without writing. Gives the names of the entries.
+pub fn inspect(zip: impl Read + Seek, limits: Limits) -> Result<Vec<String>, ArchiveError> {
     walk(zip, limits, None)
 }
 
@@ -57,7 +57,7 @@ struct Checked {
     kind: Kind,
 }
 
-fn walk(mut zip: impl Read + Seek, limits: Limits, into: Option<&Path>) -> Result<(), ArchiveError> {
+fn walk(mut zip: impl Read + Seek, limits: Limits, into: Option<&Path>) -> Result<Vec<String>, ArchiveError> {
     let length = zip.seek(SeekFrom::End(0)).map_err(ArchiveError::io("read", "the zip"))?;
     let mut archive = open(zip, limits)?;
     let entries = check_entries(&mut archive, limits)?;
@@ -93,7 +93,7 @@ fn walk(mut zip: impl Read + Seek, limits: Limits, into: Option<&Path>) -> Resul
     for (path, target) in links {
         symlink(target, &path).map_err(ArchiveError::io("link", path))?;
     }
-    Ok(())
+    Ok(entries.into_iter().map(|entry| entry.name).collect())
 }
 
 /// The zip's directory, if it is one that all readers understand alike.

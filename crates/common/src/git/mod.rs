@@ -133,6 +133,11 @@ pub enum GitError {
 }
 
 impl GitError {
+    /// Whether another commit, tag or branch would mend it, rather than another repository.
+    pub fn is_about_the_commit(&self) -> bool {
+        matches!(self, Self::BadCommit { .. } | Self::CommitNotFound { .. })
+    }
+
     fn io(doing: &'static str) -> impl FnOnce(io::Error) -> Self {
         move |source| Self::Io { doing, source }
     }

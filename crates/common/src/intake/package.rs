@@ -289,11 +289,11 @@ async fn pack_git(settings: &Settings, repo: &str, commit: Option<&str>, auth: &
     let commit = fetched.map_err(|error| at.invalid(if error.is_about_the_commit() { "commit_hash" } else { "git_repo" }, error))?;
     let path = at.scratch.with_extension("zip");
     let (from, to) = (checkout.clone(), path.clone());
-    let folders: BTreeSet<String> = folders.iter().filter(|folder| checkout.join(folder).is_dir()).map(|f| (*f).to_owned()).collect();
+    let there = |folder: &&&str| git::enter_folder(&checkout, folder).is_ok();
+    let folders: BTreeSet<String> = folders.iter().filter(there).map(|folder| (*folder).to_owned()).collect();
     let packed = blocking(move || {
-        let mut out = BufWriter::new(File::create(&to).map_err(Place::machine)?);
-        let packed = archive::pack_folder(&from, &mut out).map_err(Place::machine)?;
-        out.flush().map_err(Place::machine)?;
+        let out = File::options().read(true).write(true).create_new(true).open(&to).map_err(Place::machine)?;
+        let packed = archive::pack_folder(&from, out).map_err(Place::machine)?;
         std::fs::remove_dir_all(&from).map_err(Place::machine)?;
         Ok(packed)
     })
@@ -326,13 +326,19 @@ async fn pack_s3(aws: &Aws, bucket: &str, key: &str, folders: &BTreeSet<&str>, a
         let checked = archive::inspect(&mut file, archive::Limits::FOREIGN);
         file.rewind().map_err(Place::machine)?;
         Ok(checked.map(|names| {
-            let inside = |folder: &String| names.iter().any(|name| Path::new(name).starts_with(folder) && name.trim_end_matches('/').len() >= folder.trim_end_matches('/').len());
-            asked.into_iter().filter(inside).collect::<BTreeSet<String>>()
+            let is_there = |folder: &String| names.iter().any(|name| is_below(name, folder));
+            asked.into_iter().filter(is_there).collect::<BTreeSet<String>>()
         }))
     })
     .await?;
     let folders = found.map_err(|error| at.invalid("s3_location", error))?;
     Ok(Packed { path, sha256, commit: None, folders })
+}
+
+/// Whether an entry makes the folder be there: it is the folder, or lies in it.
+fn is_below(entry: &str, folder: &str) -> bool {
+    let is_folder = entry.ends_with('/') || Path::new(entry).components().count() > Path::new(folder).components().count();
+    is_folder && Path::new(entry).starts_with(folder)
 }
 
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, NotAccepted> + Send + 'static) -> Result<T, NotAccepted> {

@@ -234,13 +234,12 @@ pub fn shown(text: &str) -> String {
     shown
 }
 
-/// The known name that was probably meant.
+/// The known name that is nearest.
 pub fn nearest<'n>(name: &str, known: impl Iterator<Item = &'n str>) -> Option<&'n str> {
     // A name of kilobytes is near to nothing, and comparing costs the product of the lengths.
     let name = (name.len() <= 128).then_some(name)?;
     known
         .map(|candidate| (strsim::jaro_winkler(name, candidate), candidate))
-        .filter(|(likeness, _)| *likeness > 0.75)
         .max_by(|a, b| a.0.total_cmp(&b.0))
         .map(|(_, candidate)| candidate)
 }

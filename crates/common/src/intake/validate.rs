@@ -226,7 +226,7 @@ impl Validator<'_> {
             if source == Source::None {
                 self.problems.add(&at("git_folder"), "needs code: a `git_repo` or an `s3_location`");
             }
-            self.note(&at("git_folder"), git::check_folder(folder).map_err(|e| e.to_string()));
+            self.note(&at("git_folder"), git::check_folder(folder).map(drop).map_err(|e| e.to_string()));
         }
         let env_vars = order.env_vars.clone().unwrap_or_default();
         self.variables(&at("env_vars"), &env_vars);

@@ -1,0 +1,86 @@
+//! Starting the embedded AWS for a verb, and what is put into it first.
+
+use std::{env, fs, path::PathBuf};
+
+use common::{aws::Aws, clock::Clock, env::Environment};
+use local::{EmbeddedAws, FunctionLogs, Options, faults};
+use secrecy::SecretString;
+
+use crate::{args::TestingArgs, exit::Failure};
+
+/// Region, and the credentials that the embedded AWS takes for a user's own.
+pub(crate) const REGION: &str = "us-east-1";
+const CREDENTIAL: &str = "test";
+
+/// What a verb asks for.
+#[derive(Debug)]
+pub(crate) struct Wanted<'a> {
+    pub(crate) port: u16,
+    pub(crate) data: Option<PathBuf>,
+    pub(crate) concurrency: u16,
+    pub(crate) testing: &'a TestingArgs,
+}
+
+/// Starts it.
+pub(crate) async fn start(wanted: Wanted<'_>) -> Result<EmbeddedAws, Failure> {
+    let binary = env::current_exe().map_err(|error| Failure::machine(format!("failed to find this program: {error}")))?;
+    let faults = match &wanted.testing.faults {
+        None => faults::Script::default(),
+        Some(path) => {
+            let text = fs::read_to_string(path).map_err(|error| Failure::input(format!("failed to read `{}`: {error}", path.display())))?;
+            serde_json::from_str(&text).map_err(|error| Failure::input(format!("`{}`: {error}", path.display())))?
+        }
+    };
+    let clock = match wanted.testing.clock_speed {
+        1 => Clock::REAL,
+        factor => Clock::sped_up(factor),
+    };
+    let options = Options {
+        port: wanted.port,
+        data: wanted.data,
+        binary,
+        worker_concurrency: usize::from(wanted.concurrency),
+        clock,
+        function_env: function_env(&Environment::of_process()),
+        function_logs: FunctionLogs::File,
+        faults,
+        record: wanted.testing.record.clone(),
+    };
+    EmbeddedAws::start(options).await.map_err(|error| Failure::machine(format!("failed to start the embedded AWS: {error}")))
+}
+
+/// Settings of the engine that a user may set for the functions on this machine.
+fn function_env(environment: &Environment) -> Vec<(String, String)> {
+    use common::env::{EVENT_TTL_SECONDS, GIT_HOSTS, MAX_JOB_TIMEOUT, MAX_PARALLEL, SOURCE_BUCKETS};
+    let passed = [EVENT_TTL_SECONDS, GIT_HOSTS, MAX_JOB_TIMEOUT, MAX_PARALLEL, SOURCE_BUCKETS].map(|variable| variable.name);
+    let set = passed.into_iter().chain(["RUST_LOG"]).filter_map(|name| Some((name, environment.get(name)?)));
+    set.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+}
+
+/// Clients that speak to an embedded AWS as its user.
+pub(crate) fn client(endpoint: &str) -> Aws {
+    Aws::with_credentials(endpoint, REGION, CREDENTIAL, CREDENTIAL)
+}
+
+/// The shell exports that point other clients at an embedded AWS.
+pub(crate) fn exports(port: u16) -> String {
+    format!(
+        "export AWS_ENDPOINT_URL=http://127.0.0.1:{port}\nexport AWS_ACCESS_KEY_ID={CREDENTIAL}\nexport AWS_SECRET_ACCESS_KEY={CREDENTIAL}\nexport AWS_REGION={REGION}\nexport AWS_DEFAULT_REGION={REGION}"
+    )
+}
+
+/// A named value that comes from a file or a variable, never from the command line itself.
+pub(crate) fn named_value(option: &str, text: &str, environment: &Environment) -> Result<(String, SecretString), Failure> {
+    let usage = || Failure::input(format!("`{option}` takes NAME=@FILE or NAME=env:VARIABLE; a value itself is never given on the command line"));
+    let (name, from) = text.split_once('=').filter(|(name, _)| !name.is_empty()).ok_or_else(usage)?;
+    let value = if let Some(file) = from.strip_prefix('@') {
+        let text = fs::read_to_string(file);
+        text.map_err(|error| Failure::input(format!("`{option} {name}`: failed to read `{file}`: {error}")))?
+    } else if let Some(variable) = from.strip_prefix("env:") {
+        let value = environment.get(variable);
+        value.ok_or_else(|| Failure::input(format!("`{option} {name}`: the variable `{variable}` is not set")))?.to_owned()
+    } else {
+        return Err(usage());
+    };
+    Ok((name.to_owned(), SecretString::from(value)))
+}

@@ -1,0 +1,102 @@
+//! `aws-exe function NAME`: one of the Lambda functions. Reads its settings, then serves invocations until Lambda ends
+//! the process.
+
+use aws_lambda_events::event::s3::S3Event;
+use common::{
+    aws::Aws,
+    clock::Timestamp,
+    env::{BadSettings, Environment},
+    stack::Function,
+    watchdog::Watch,
+};
+use lambda_runtime::{Error, LambdaEvent, service_fn};
+use serde_json::Value;
+
+use crate::{
+    args::FunctionName,
+    exit::{Exit, Failure},
+    logging,
+};
+
+/// Serves as a function.
+pub(crate) async fn function(name: FunctionName) -> Result<Exit, Failure> {
+    logging::start();
+    let environment = Environment::of_process();
+    if environment.get("AWS_LAMBDA_RUNTIME_API").is_none() {
+        let failure = Failure::input("`AWS_LAMBDA_RUNTIME_API` is not set: this role is started by Lambda");
+        return Err(failure.hint("to run a job here use `aws-exe run JOB`"));
+    }
+    let served = match Function::from(name) {
+        Function::InitJob => init_job(&environment).await,
+        Function::SsmConfig => ssm_config(&environment).await,
+        Function::Orchestrator => orchestrator(&environment).await,
+        Function::WatchdogCheck => watchdog_check(&environment).await,
+        Function::Worker => worker(&environment).await,
+    };
+    served.map(|()| Exit::Success)
+}
+
+async fn init_job(environment: &Environment) -> Result<(), Failure> {
+    let settings = init_job::load(environment).map_err(refused)?;
+    let aws = Aws::load().await;
+    serve(lambda_runtime::run(service_fn(|event: LambdaEvent<Value>| async {
+        let LambdaEvent { payload, context } = event;
+        Ok::<_, Error>(init_job::handle(&aws, &settings, payload, &context.request_id).await)
+    })))
+    .await
+}
+
+async fn ssm_config(environment: &Environment) -> Result<(), Failure> {
+    let settings = ssm_config::load(environment).map_err(refused)?;
+    let aws = Aws::load().await;
+    serve(lambda_runtime::run(service_fn(|event: LambdaEvent<Value>| async {
+        let LambdaEvent { payload, context } = event;
+        Ok::<_, Error>(ssm_config::handle(&aws, &settings, payload, &context.request_id).await)
+    })))
+    .await
+}
+
+async fn orchestrator(environment: &Environment) -> Result<(), Failure> {
+    let settings = orchestrator::Settings::load(environment).map_err(refused)?;
+    let aws = Aws::load().await;
+    serve(lambda_runtime::run(service_fn(|event: LambdaEvent<S3Event>| async {
+        let LambdaEvent { payload, context } = event;
+        let deadline = Timestamp::from_millis(context.deadline);
+        let handled = orchestrator::handle(&aws, &settings, payload, deadline).await;
+        handled.inspect_err(|error| tracing::error!(%error, "the wake-up failed")).map_err(Error::from)
+    })))
+    .await
+}
+
+async fn watchdog_check(environment: &Environment) -> Result<(), Failure> {
+    let settings = watchdog_check::Settings::load(environment).map_err(refused)?;
+    let aws = Aws::load().await;
+    serve(lambda_runtime::run(service_fn(|event: LambdaEvent<Watch>| async {
+        let handled = watchdog_check::handle(&aws, &settings, &event.payload).await;
+        handled.inspect_err(|error| tracing::error!(%error, "the look failed")).map_err(Error::from)
+    })))
+    .await
+}
+
+async fn worker(environment: &Environment) -> Result<(), Failure> {
+    let settings = worker::Settings::load(environment).map_err(refused)?;
+    worker::harden().map_err(|error| Failure::machine(format!("failed to protect the worker's memory: {error}")))?;
+    let aws = Aws::load().await;
+    serve(lambda_runtime::run(service_fn(|event: LambdaEvent<worker::Dispatch>| async {
+        let LambdaEvent { payload, context } = event;
+        let by = format!("lambda:{}", context.request_id);
+        let deadline = Some(Timestamp::from_millis(context.deadline));
+        let handled = worker::handle(&aws, &settings, &payload, by, deadline).await;
+        handled.map(|report| report.to_string()).inspect_err(|error| tracing::error!(%error, "the order failed")).map_err(Error::from)
+    })))
+    .await
+}
+
+async fn serve(served: impl Future<Output = Result<(), Error>>) -> Result<(), Failure> {
+    served.await.map_err(|error| Failure::machine(format!("failed to serve invocations: {error}")))
+}
+
+fn refused(error: BadSettings) -> Failure {
+    tracing::error!(%error, "cannot start");
+    Failure::input(error.to_string())
+}

@@ -1,0 +1,10 @@
+//! The verbs, one a file.
+
+pub(crate) mod function;
+#[cfg(feature = "local")]
+pub(crate) mod local;
+#[cfg(feature = "local")]
+pub(crate) mod run;
+pub(crate) mod schema;
+pub(crate) mod validate;
+pub(crate) mod worker;
