@@ -1,1 +1,3 @@
-//! Placeholder.
+//! The worker: fetch → unlock → claim → run → report.
+
+pub mod mask;
