@@ -201,7 +201,9 @@ mod tests {
 
     fn kept(limit: usize, chunks: &[&[u8]]) -> HeadTail {
         let mut kept = HeadTail::new(limit);
-        chunks.iter().for_each(|chunk| kept.push(chunk));
+        for chunk in chunks {
+            kept.push(chunk);
+        }
         kept
     }
 
