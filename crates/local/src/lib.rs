@@ -1,1 +1,308 @@
-//! Placeholder.
+//! The embedded AWS: one HTTP endpoint on the loopback that speaks enough of each service for the engine's SDK calls to
+//! work, and runs the engine's functions as processes of its one binary. It ends where AWS does: it knows nothing of
+//! jobs and orders.
+//!
+//! ```text
+//!   SDK, CLI, curl ──▶ server ──▶ gate (faults, record) ──▶ signature ──▶ dynamodb        (dynoxide)
+//!                                                                         s3              (s3s) ──ObjectCreated─┐
+//!                                                                         lambda ◀──queue◀──────────────────────┘
+//!                                                                         step_functions ──Task──▶ lambda
+//!                                                                         ssm, secrets, sts
+//!   POST /init, /ssm ─────────▶ http_api ──▶ lambda ──▶ processes `<binary> function <name>`
+//!                                                           │ next, response
+//!                                                           └──▶ /_runtime/<environment>/…
+//! ```
+//!
+//! Account 000000000000, region us-east-1, credentials `test`/`test`.
+
+use std::{fs::File, path::PathBuf, sync::Arc, time::Duration};
+
+use common::stack::{Function, Stack};
+use secrecy::{ExposeSecret as _, SecretString};
+use serde_json::json;
+use tokio::{net::TcpListener, task::JoinHandle};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{
+    dynamodb::DynamoDb,
+    faults::Faults,
+    gate::Gate,
+    lambda::{Lambda, launch::Launcher, queue::Queue},
+    record::Recorder,
+    s3::{multipart::Uploads, notify::Notifier, objects::Objects, store::Store},
+    secrets::Secrets,
+    server::Services,
+    sessions::Sessions,
+    ssm::Ssm,
+    step_functions::StepFunctions,
+};
+
+mod control;
+mod dates;
+mod dynamodb;
+mod errors;
+pub mod faults;
+mod files;
+mod gate;
+mod http_api;
+mod ids;
+mod lambda;
+mod options;
+pub mod record;
+mod s3;
+mod secrets;
+mod server;
+pub mod service;
+mod sessions;
+mod signature;
+mod ssm;
+mod step_functions;
+mod sts;
+
+pub use options::{FunctionLogs, Options, PutError, StartError};
+pub use record::CallCount;
+pub use sessions::{CLIENT_ACCESS_KEY, CLIENT_SECRET_KEY};
+
+/// The one account.
+pub const ACCOUNT: &str = "000000000000";
+/// The one region.
+pub const REGION: &str = "us-east-1";
+
+/// The state machine that Terraform deploys as well.
+const WATCHDOG: &str = include_str!("../../../infra/02-deploy/watchdog.asl.json");
+/// How long processes have to end by themselves after SIGTERM.
+const SHUTDOWN_GRACE: Duration = Duration::from_secs(2);
+
+/// `arn:aws:<service>:us-east-1:000000000000:<resource>`; IAM's have no region.
+fn arn(service: &str, resource: &str) -> String {
+    let region = if service == "iam" { "" } else { REGION };
+    format!("arn:aws:{service}:{region}:{ACCOUNT}:{resource}")
+}
+
+/// A running embedded AWS.
+///
+/// End it with [`EmbeddedAws::shutdown`]. When it is only dropped, its processes are killed and its connections cut,
+/// without waiting for either.
+pub struct EmbeddedAws {
+    port: u16,
+    services: Arc<Services>,
+    stop: CancellationToken,
+    server: JoinHandle<()>,
+    folder: Folder,
+}
+
+/// Where files are. Dropped last: the lock, or the temporary folder, goes with it.
+struct Folder {
+    path: PathBuf,
+    durable: bool,
+    temporary: Option<tempfile::TempDir>,
+    lock: Option<File>,
+}
+
+impl Folder {
+    fn open(data: Option<PathBuf>) -> Result<Self, StartError> {
+        let Some(path) = data else {
+            let temporary = tempfile::Builder::new()
+                .prefix("embedded-aws-")
+                .tempdir()
+                .map_err(StartError::files(std::env::temp_dir()))?;
+            let path = temporary.path().to_owned();
+            return Ok(Self { path, durable: false, temporary: Some(temporary), lock: None });
+        };
+        files::private_dir(&path).map_err(StartError::files(&path))?;
+        // Functions have other working folders.
+        let path = path.canonicalize().map_err(StartError::files(&path))?;
+        let lock_path = path.join("lock");
+        let lock = File::create(&lock_path).map_err(StartError::files(&lock_path))?;
+        match lock.try_lock() {
+            Ok(()) => Ok(Self { path, durable: true, temporary: None, lock: Some(lock) }),
+            Err(std::fs::TryLockError::WouldBlock) => Err(StartError::InUse(path)),
+            Err(std::fs::TryLockError::Error(source)) => Err(StartError::Files { path: lock_path, source }),
+        }
+    }
+
+    /// A private folder under it.
+    fn sub(&self, name: &str) -> Result<PathBuf, StartError> {
+        let path = self.path.join(name);
+        files::private_dir(&path).map_err(StartError::files(&path))?;
+        Ok(path)
+    }
+
+    /// A private folder under it, if what is in it is to survive.
+    fn durable_sub(&self, name: &str) -> Result<Option<PathBuf>, StartError> {
+        self.durable.then(|| self.sub(name)).transpose()
+    }
+}
+
+impl EmbeddedAws {
+    /// Starts one: opens what is stored, makes what the stack lacks, goes on with what was under way, listens.
+    ///
+    /// # Errors
+    ///
+    /// The port or the data folder is in use, or what is stored cannot be used.
+    pub async fn start(options: Options) -> Result<Self, StartError> {
+        let folder = Folder::open(options.data)?;
+        let listener = TcpListener::bind(("127.0.0.1", options.port))
+            .await
+            .map_err(|source| StartError::Listen { port: options.port, source })?;
+        let port = listener
+            .local_addr()
+            .map_err(|source| StartError::Listen { port: options.port, source })?
+            .port();
+        let clock = options.clock;
+        let stack = Stack::embedded();
+        let sessions = Arc::new(Sessions::new());
+        let record = options.record.unwrap_or_default();
+        let recorder = Recorder::new(clock, Some(record.as_path()).filter(|path| !path.as_os_str().is_empty()))
+            .map_err(StartError::files(&record))?;
+        let gate = Arc::new(Gate::new(recorder, Faults::new(options.faults), clock));
+
+        let lambda = Arc::new(Lambda::new(
+            Launcher {
+                port,
+                binary: options.binary,
+                clock,
+                sessions: Arc::clone(&sessions),
+                function_env: options.function_env,
+                logs: options.function_logs,
+                log_dir: folder.sub("lambda")?,
+                scratch_dir: folder.sub("lambda/tmp")?,
+                watchers: TaskTracker::new(),
+                registry: Arc::default(),
+            },
+            options.worker_concurrency,
+        ));
+        let queue = Queue::new(Arc::clone(&lambda), Arc::clone(&gate), clock, folder.durable_sub("lambda/queue")?);
+        let s3_dir = folder.sub("s3")?;
+        let store = Store::open(s3_dir.clone(), folder.durable, clock).map_err(StartError::files(&s3_dir))?;
+        for bucket in [stack.internal_bucket(), stack.done_bucket()] {
+            store.create_bucket(&bucket).map_err(StartError::files(s3_dir.join(&bucket)))?;
+        }
+        let notifier = Notifier::new(lambda.of(Function::Orchestrator).cloned(), queue.clone());
+        let objects = Objects { store, notifier, uploads: Uploads::default() };
+        let database = folder.durable_sub("dynamodb")?.map(|dir| dir.join("tables.sqlite"));
+        let dynamodb = DynamoDb::open(database.as_deref()).map_err(|error| StartError::Damaged {
+            path: database.clone().unwrap_or_default(),
+            reason: error.to_string(),
+        })?;
+        dynamodb.create_tables(&stack).map_err(|error| StartError::Stack(error.to_string()))?;
+        let parameters = folder.durable_sub("ssm")?.map(|dir| dir.join("parameters.json"));
+        let ssm = Ssm::open(clock, parameters.clone()).map_err(StartError::files(parameters.unwrap_or_default()))?;
+        let secrets_file = folder.durable_sub("secretsmanager")?.map(|dir| dir.join("secrets.json"));
+        let secrets =
+            Secrets::open(clock, secrets_file.clone()).map_err(StartError::files(secrets_file.unwrap_or_default()))?;
+        let states_dir = folder.durable_sub("states")?;
+        let step_functions = StepFunctions::open(Arc::clone(&lambda), clock, states_dir.clone())
+            .map_err(StartError::files(states_dir.unwrap_or_default()))?;
+        let check = arn("lambda", &format!("function:{}", stack.function(Function::WatchdogCheck)));
+        step_functions
+            .deploy(&stack.state_machine(), &WATCHDOG.replace("${watchdog_check_arn}", &check))
+            .map_err(|error| StartError::Stack(error.message))?;
+
+        let services = Arc::new(Services {
+            gate,
+            s3: s3::Http::new(objects, Arc::clone(&sessions)),
+            sessions,
+            dynamodb,
+            lambda,
+            queue: queue.clone(),
+            step_functions,
+            ssm,
+            secrets,
+        });
+        let stop = CancellationToken::new();
+        let server = tokio::spawn(server::serve(listener, Arc::clone(&services), stop.clone()));
+        queue.resume().map_err(StartError::files(folder.path.join("lambda/queue")))?;
+        Ok(Self { port, services, stop, server, folder })
+    }
+
+    /// `http://127.0.0.1:<port>`, the value for `AWS_ENDPOINT_URL`.
+    pub fn endpoint(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+
+    /// The folder that holds its files; a temporary one without [`Options::data`].
+    pub fn data(&self) -> &std::path::Path {
+        &self.folder.path
+    }
+
+    /// Puts a `SecureString`, over one that is there.
+    ///
+    /// # Errors
+    ///
+    /// Parameter Store refuses the name or the value.
+    pub async fn put_parameter(&self, name: &str, value: SecretString) -> Result<(), PutError> {
+        let request = json!({
+            "Name": name, "Value": value.expose_secret(), "Type": "SecureString", "Overwrite": true,
+            "Tier": "Intelligent-Tiering",
+        });
+        self.services.ssm.call("PutParameter", &request).map(drop).map_err(put_error(name))
+    }
+
+    /// Makes a secret, or gives one that is there a new current version.
+    ///
+    /// # Errors
+    ///
+    /// Secrets Manager refuses the name or the value.
+    pub async fn put_secret(&self, name: &str, value: SecretString) -> Result<(), PutError> {
+        let secrets = &self.services.secrets;
+        let create = json!({"Name": name, "SecretString": value.expose_secret()});
+        let made = match secrets.call("CreateSecret", &create) {
+            Err(error) if error.code == "ResourceExistsException" => {
+                secrets.call("PutSecretValue", &json!({"SecretId": name, "SecretString": value.expose_secret()}))
+            }
+            made => made,
+        };
+        made.map(drop).map_err(put_error(name))
+    }
+
+    /// How often who has called what so far.
+    pub fn calls(&self) -> Vec<CallCount> {
+        self.services.gate.recorder.counts()
+    }
+
+    /// Another fault script from now on.
+    pub fn set_faults(&self, script: faults::Script) {
+        self.services.gate.faults.replace(script);
+    }
+
+    /// Lets the credentials of a function's environments expire, or of all functions; says how many were live.
+    pub fn end_sessions(&self, function: Option<Function>) -> usize {
+        self.services.sessions.end(function.map(Function::name))
+    }
+
+    /// Ends everything: processes are asked, then killed; what is to survive is on disk when this returns.
+    ///
+    /// # Errors
+    ///
+    /// The temporary folder cannot be removed.
+    pub async fn shutdown(mut self) -> Result<(), StartError> {
+        let temporary = self.folder.temporary.take();
+        self.services.step_functions.shutdown().await;
+        tokio::join!(self.services.lambda.shutdown(SHUTDOWN_GRACE), self.services.queue.shutdown());
+        self.stop.cancel();
+        // It returns when it is told to; a panic in it would have been reported where it happened.
+        drop((&mut self.server).await);
+        if let Some(lock) = self.folder.lock.take() {
+            lock.unlock().map_err(StartError::files(&self.folder.path))?;
+        }
+        match temporary {
+            Some(folder) => {
+                let path = folder.path().to_owned();
+                folder.close().map_err(StartError::files(path))
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+impl Drop for EmbeddedAws {
+    fn drop(&mut self) {
+        self.stop.cancel();
+        self.services.lambda.kill_all();
+    }
+}
+
+fn put_error(name: &str) -> impl FnOnce(errors::ApiError) -> PutError + '_ {
+    move |error| PutError { name: name.to_owned(), code: error.code, message: error.message }
+}

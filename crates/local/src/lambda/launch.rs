@@ -1,0 +1,181 @@
+//! Starts environments: the process, its variables, its credentials.
+
+use std::{
+    collections::HashMap,
+    env,
+    ffi::OsString,
+    fs::{self, OpenOptions},
+    io,
+    path::PathBuf,
+    process::Stdio,
+    sync::{Arc, PoisonError, RwLock},
+};
+
+use common::{clock::Clock, env as variables, stack::{Function, Stack}};
+use tokio::process::Command;
+use tokio_util::task::TaskTracker;
+
+use crate::{
+    REGION, arn, ids,
+    lambda::{FunctionSpec, environment::Environment, process::Running},
+    options::FunctionLogs,
+    sessions::Sessions,
+};
+
+/// First path element of the Runtime API; what follows is the environment's id.
+pub(crate) const RUNTIME_PATH: &str = "/_runtime/";
+
+/// What all environments have in common.
+#[derive(Debug)]
+pub(crate) struct Launcher {
+    pub(crate) port: u16,
+    pub(crate) binary: PathBuf,
+    pub(crate) clock: Clock,
+    pub(crate) sessions: Arc<Sessions>,
+    pub(crate) function_env: Vec<(String, String)>,
+    pub(crate) logs: FunctionLogs,
+    /// Folder of the log files.
+    pub(crate) log_dir: PathBuf,
+    /// Folder of the scratch folders.
+    pub(crate) scratch_dir: PathBuf,
+    /// All watchers of processes, to be awaited at the end.
+    pub(crate) watchers: TaskTracker,
+    pub(crate) registry: Arc<RwLock<Registry>>,
+}
+
+/// The environments whose process is there, by id; `closed` when no more may start.
+#[derive(Debug, Default)]
+pub(crate) struct Registry {
+    pub(crate) environments: HashMap<String, Arc<Environment>>,
+    pub(crate) closed: bool,
+}
+
+impl Launcher {
+    /// The environment with this id.
+    pub(crate) fn find(&self, id: &str) -> Option<Arc<Environment>> {
+        self.registry.read().unwrap_or_else(PoisonError::into_inner).environments.get(id).cloned()
+    }
+
+    /// Starts a process for the function.
+    pub(crate) fn launch(&self, spec: &FunctionSpec) -> io::Result<Arc<Environment>> {
+        let id = ids::token();
+        let running = Arc::new(Running::new(spec.role.name()));
+        let scratch = self.scratch_dir.join(&id);
+        fs::create_dir_all(&scratch)?;
+        let output = || match self.logs {
+            FunctionLogs::Inherit => io::stderr().try_clone_to_stdio(),
+            FunctionLogs::File => {
+                let path = self.log_dir.join(format!("{}.log", spec.name));
+                OpenOptions::new().create(true).append(true).open(path).map(Stdio::from)
+            }
+        };
+        let mut command = Command::new(&self.binary);
+        command
+            .arg("function")
+            .arg(spec.role.name())
+            .env_clear()
+            .envs(self.variables(spec, &id, &running, &scratch))
+            .current_dir(&scratch)
+            .stdin(Stdio::null())
+            .stdout(output()?)
+            .stderr(output()?)
+            .process_group(0)
+            .kill_on_drop(true);
+        // Held while the process starts, so that a shutdown sees every process or prevents it.
+        let mut registry = self.registry.write().unwrap_or_else(PoisonError::into_inner);
+        if registry.closed {
+            fs::remove_dir_all(&scratch)?;
+            return Err(io::Error::other("the embedded AWS is shutting down"));
+        }
+        let child = command.spawn()?;
+        let known = Arc::clone(&self.registry);
+        let forget = move |id: &str| {
+            known.write().unwrap_or_else(PoisonError::into_inner).environments.remove(id);
+        };
+        let (environment, watcher) = Environment::watch(id.clone(), running, self.clock, child, scratch, forget);
+        registry.environments.insert(id, Arc::clone(&environment));
+        drop(registry);
+        self.watchers.spawn(watcher);
+        Ok(environment)
+    }
+
+    /// The environment variables of a function: those of Lambda, those of the engine, and hardly any of ours.
+    fn variables(
+        &self,
+        spec: &FunctionSpec,
+        id: &str,
+        running: &Arc<Running>,
+        scratch: &std::path::Path,
+    ) -> Vec<(OsString, OsString)> {
+        let session = self.sessions.open(Arc::clone(running));
+        let stack = Stack::embedded();
+        let text = |value: &str| value.to_owned();
+        let mut all: Vec<(String, String)> = [
+            ("AWS_LAMBDA_RUNTIME_API", format!("127.0.0.1:{}{RUNTIME_PATH}{id}", self.port)),
+            ("AWS_LAMBDA_FUNCTION_NAME", spec.name.clone()),
+            ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", spec.memory_mb.to_string()),
+            ("AWS_LAMBDA_FUNCTION_VERSION", text("$LATEST")),
+            ("AWS_LAMBDA_INITIALIZATION_TYPE", text("on-demand")),
+            ("AWS_LAMBDA_LOG_GROUP_NAME", format!("/aws/lambda/{}", spec.name)),
+            ("AWS_LAMBDA_LOG_STREAM_NAME", format!("[$LATEST]{id}")),
+            ("AWS_REGION", text(REGION)),
+            ("AWS_DEFAULT_REGION", text(REGION)),
+            ("AWS_ACCESS_KEY_ID", session.access_key.clone()),
+            ("AWS_SECRET_ACCESS_KEY", session.secret.clone()),
+            ("AWS_SESSION_TOKEN", session.token.clone().unwrap_or_default()),
+            ("AWS_ENDPOINT_URL", format!("http://127.0.0.1:{}", self.port)),
+            // The address of the endpoint is no place for virtual-hosted buckets or for the instance metadata service.
+            ("AWS_EC2_METADATA_DISABLED", text("true")),
+            ("HOME", text("/tmp")),
+            ("LANG", text("en_US.UTF-8")),
+            ("TZ", text(":UTC")),
+            ("_HANDLER", spec.role.name().to_owned()),
+            (variables::ORDERS_TABLE.name, stack.orders_table()),
+            (variables::ORDER_EVENTS_TABLE.name, stack.order_events_table()),
+            (variables::LOCKS_TABLE.name, stack.locks_table()),
+            (variables::INTERNAL_BUCKET.name, stack.internal_bucket()),
+            (variables::DONE_BUCKET.name, stack.done_bucket()),
+            (variables::WORKER_LAMBDA.name, stack.function(Function::Worker)),
+            (variables::CODEBUILD_PROJECT.name, stack.codebuild_project()),
+            (variables::WATCHDOG_SFN.name, arn("states", &format!("stateMachine:{}", stack.state_machine()))),
+            (variables::SSM_DOCUMENT.name, stack.ssm_document()),
+            (variables::CLOCK.name, self.clock.to_string()),
+            (variables::LOCAL_SOURCES.name, text("1")),
+        ]
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect();
+        all.extend(self.function_env.iter().cloned());
+        let mut all: Vec<(OsString, OsString)> =
+            all.into_iter().map(|(name, value)| (name.into(), value.into())).collect();
+        all.push(("TMPDIR".into(), scratch.into()));
+        let task_root = self.binary.parent().unwrap_or(std::path::Path::new("/"));
+        all.push(("LAMBDA_TASK_ROOT".into(), task_root.into()));
+        all.extend(inherited());
+        all
+    }
+}
+
+/// What a function gets from the environment of this process: where programs are, and on a laptop what git and ssh
+/// need to reach the user's keys.
+fn inherited() -> impl Iterator<Item = (OsString, OsString)> {
+    env::vars_os().filter_map(|(name, value)| match name.to_str()? {
+        "PATH" | "SSH_AUTH_SOCK" => Some((name, value)),
+        "HOME" => Some(("AWS_EXE_SYS_LOCAL_HOME".into(), value)),
+        // Instrumented binaries write their counts where this says.
+        "LLVM_PROFILE_FILE" => Some((name, value)),
+        _ => None,
+    })
+}
+
+/// This process's standard error, for a child.
+trait TryCloneToStdio {
+    fn try_clone_to_stdio(&self) -> io::Result<Stdio>;
+}
+
+impl TryCloneToStdio for io::Stderr {
+    fn try_clone_to_stdio(&self) -> io::Result<Stdio> {
+        use std::os::fd::AsFd as _;
+        self.as_fd().try_clone_to_owned().map(Stdio::from)
+    }
+}

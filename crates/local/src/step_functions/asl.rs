@@ -1,0 +1,265 @@
+//! Amazon States Language: a definition read and checked.
+//!
+//! Known are Task (with a Lambda function as its resource), Wait, Choice, Pass, Succeed and Fail, with paths,
+//! Parameters, Retry and Catch. Anything else is refused here, so that the interpreter never meets it.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::step_functions::paths;
+
+/// A state machine's definition.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct Definition {
+    pub(crate) start_at: String,
+    pub(crate) states: BTreeMap<String, State>,
+}
+
+/// A state with what all kinds have.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct State {
+    #[serde(flatten)]
+    pub(crate) kind: Kind,
+    /// `None` when it is not given, `Some(None)` when it is `null`.
+    #[serde(default, deserialize_with = "given")]
+    pub(crate) input_path: Option<Option<String>>,
+    #[serde(default, deserialize_with = "given")]
+    pub(crate) output_path: Option<Option<String>>,
+    #[serde(default, deserialize_with = "given")]
+    pub(crate) result_path: Option<Option<String>>,
+    pub(crate) parameters: Option<Value>,
+    pub(crate) next: Option<String>,
+    #[serde(default)]
+    pub(crate) end: bool,
+}
+
+/// What a state does.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(tag = "Type")]
+pub(crate) enum Kind {
+    #[serde(rename_all = "PascalCase")]
+    Task {
+        resource: String,
+        timeout_seconds: Option<u64>,
+        #[serde(default)]
+        retry: Vec<Retrier>,
+        #[serde(default)]
+        catch: Vec<Catcher>,
+    },
+    #[serde(rename_all = "PascalCase")]
+    Wait {
+        seconds: Option<u64>,
+        seconds_path: Option<String>,
+        timestamp: Option<String>,
+        timestamp_path: Option<String>,
+    },
+    #[serde(rename_all = "PascalCase")]
+    Choice { choices: Vec<Branch>, default: Option<String> },
+    #[serde(rename_all = "PascalCase")]
+    Pass { result: Option<Value> },
+    Succeed,
+    #[serde(rename_all = "PascalCase")]
+    Fail { error: Option<String>, cause: Option<String> },
+}
+
+/// When and how often a task is tried again.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct Retrier {
+    pub(crate) error_equals: Vec<String>,
+    #[serde(default = "one")]
+    pub(crate) interval_seconds: u64,
+    #[serde(default = "three")]
+    pub(crate) max_attempts: u32,
+    #[serde(default = "two")]
+    pub(crate) backoff_rate: f64,
+    pub(crate) max_delay_seconds: Option<u64>,
+}
+
+/// Where a task's failure leads.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct Catcher {
+    pub(crate) error_equals: Vec<String>,
+    pub(crate) next: String,
+    #[serde(default, deserialize_with = "given")]
+    pub(crate) result_path: Option<Option<String>>,
+}
+
+/// One way out of a Choice.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Branch {
+    #[serde(rename = "Next")]
+    pub(crate) next: String,
+    #[serde(flatten)]
+    pub(crate) rule: Value,
+}
+
+const fn one() -> u64 {
+    1
+}
+const fn three() -> u32 {
+    3
+}
+const fn two() -> f64 {
+    2.0
+}
+
+/// Tells `null` from nothing.
+fn given<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Option<String>>, D::Error> {
+    Option::deserialize(deserializer).map(Some)
+}
+
+/// Comparisons of a Choice; each may end in `Path` to compare with another part of the input.
+const COMPARISONS: &[&str] = &[
+    "BooleanEquals",
+    "NumericEquals",
+    "NumericGreaterThan",
+    "NumericGreaterThanEquals",
+    "NumericLessThan",
+    "NumericLessThanEquals",
+    "StringEquals",
+    "StringGreaterThan",
+    "StringGreaterThanEquals",
+    "StringLessThan",
+    "StringLessThanEquals",
+    "TimestampEquals",
+    "TimestampGreaterThan",
+    "TimestampGreaterThanEquals",
+    "TimestampLessThan",
+    "TimestampLessThanEquals",
+];
+/// Questions of a Choice about the kind of a value.
+const QUESTIONS: &[&str] = &["IsBoolean", "IsNull", "IsNumeric", "IsPresent", "IsString", "IsTimestamp"];
+
+impl Definition {
+    /// Reads and checks a definition; the error is what `CreateStateMachine` says.
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+        let definition: Self = serde_json::from_str(text).map_err(|error| format!("INVALID_JSON_DESCRIPTION: {error}"))?;
+        let problems = definition.problems();
+        if problems.is_empty() {
+            Ok(definition)
+        } else {
+            Err(format!("SCHEMA_VALIDATION_FAILED: {}", problems.join("; ")))
+        }
+    }
+
+    fn problems(&self) -> Vec<String> {
+        let mut problems = Vec::new();
+        let mut target = |from: &str, to: &str| {
+            if !self.states.contains_key(to) {
+                problems.push(format!("{from} leads to `{to}`, which is not a state"));
+            }
+        };
+        target("StartAt", &self.start_at);
+        for (name, state) in &self.states {
+            let from = format!("state `{name}`");
+            if let Some(next) = &state.next {
+                target(&from, next);
+            }
+            match &state.kind {
+                Kind::Task { catch, .. } => catch.iter().for_each(|catcher| target(&from, &catcher.next)),
+                Kind::Choice { choices, default } => {
+                    choices.iter().for_each(|branch| target(&from, &branch.next));
+                    default.iter().for_each(|default| target(&from, default));
+                }
+                _ => {}
+            }
+        }
+        for (name, state) in &self.states {
+            problems.extend(state.problems().into_iter().map(|problem| format!("state `{name}`: {problem}")));
+        }
+        problems
+    }
+}
+
+impl State {
+    fn problems(&self) -> Vec<String> {
+        let mut problems = Vec::new();
+        let goes_on = matches!(self.kind, Kind::Task { .. } | Kind::Wait { .. } | Kind::Pass { .. });
+        if goes_on == (self.next.is_none() && !self.end) || (self.next.is_some() && self.end) {
+            problems.push("needs either Next or End, and only Task, Wait and Pass take them".to_owned());
+        }
+        let given = [&self.input_path, &self.output_path, &self.result_path];
+        let mut all: Vec<&str> = given.into_iter().flatten().flatten().map(String::as_str).collect();
+        match &self.kind {
+            Kind::Task { resource, retry, .. } => {
+                if !resource.contains(":lambda:") && !resource.contains(":function:") {
+                    problems.push(format!("`{resource}` is not a Lambda function, the only resource that is embedded"));
+                }
+                if retry.iter().any(|retrier| retrier.error_equals.is_empty() || retrier.backoff_rate < 1.0) {
+                    problems.push("a retrier needs ErrorEquals and a BackoffRate of at least 1".to_owned());
+                }
+            }
+            Kind::Wait { seconds, seconds_path, timestamp, timestamp_path } => {
+                let ways = [seconds.is_some(), seconds_path.is_some(), timestamp.is_some(), timestamp_path.is_some()];
+                if ways.into_iter().filter(|way| *way).count() != 1 {
+                    problems.push("needs exactly one of Seconds, SecondsPath, Timestamp, TimestampPath".to_owned());
+                }
+                all.extend([seconds_path, timestamp_path].into_iter().flatten().map(String::as_str));
+            }
+            Kind::Choice { choices, .. } => {
+                if choices.is_empty() {
+                    problems.push("needs at least one choice".to_owned());
+                }
+                problems.extend(choices.iter().filter_map(|branch| rule_problem(&branch.rule)));
+            }
+            _ => {}
+        }
+        problems.extend(all.iter().filter(|path| paths::parse(path).is_none()).map(|path| format!("`{path}` is not a path")));
+        problems
+    }
+}
+
+fn rule_problem(rule: &Value) -> Option<String> {
+    let Some(fields) = rule.as_object() else { return Some("a choice is not an object".to_owned()) };
+    if let Some(all) = fields.get("And").or_else(|| fields.get("Or")) {
+        return match all.as_array().filter(|all| !all.is_empty()) {
+            Some(all) => all.iter().find_map(rule_problem),
+            None => Some("And and Or take a list of rules".to_owned()),
+        };
+    }
+    if let Some(inner) = fields.get("Not") {
+        return rule_problem(inner);
+    }
+    let variable = fields.get("Variable").and_then(Value::as_str);
+    if variable.and_then(paths::parse).is_none() {
+        return Some("a choice needs a Variable that is a path".to_owned());
+    }
+    let mut known = 0;
+    for name in fields.keys().filter(|name| !matches!(name.as_str(), "Variable" | "Comment")) {
+        let plain = name.strip_suffix("Path").unwrap_or(name);
+        if !COMPARISONS.contains(&plain) && !QUESTIONS.contains(&name.as_str()) {
+            return Some(format!("`{name}` is not a comparison"));
+        }
+        known += 1;
+    }
+    (known != 1).then(|| "a choice needs exactly one comparison".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_deployed_definition_is_understood() {
+        let text = include_str!("../../../../infra/02-deploy/watchdog.asl.json");
+        let text = text.replace("${watchdog_check_arn}", "arn:aws:lambda:us-east-1:000000000000:function:f");
+        Definition::parse(&text).unwrap();
+    }
+
+    #[test]
+    fn mistakes_are_named() {
+        let wrong = |states: &str| Definition::parse(&format!(r#"{{"StartAt":"A","States":{states}}}"#)).unwrap_err();
+        assert!(wrong(r#"{"A":{"Type":"Wait","Seconds":1,"Next":"B"}}"#).contains("`B`, which is not a state"));
+        assert!(wrong(r#"{"A":{"Type":"Parallel","End":true}}"#).contains("Parallel"));
+        assert!(wrong(r#"{"A":{"Type":"Wait","End":true}}"#).contains("exactly one of"));
+        assert!(wrong(r#"{"A":{"Type":"Pass"}}"#).contains("either Next or End"));
+        let choice = r#"{"A":{"Type":"Choice","Choices":[{"Variable":"$.a","Equals":1,"Next":"A"}]}}"#;
+        assert!(wrong(choice).contains("`Equals` is not a comparison"));
+    }
+}
