@@ -1,10 +1,85 @@
-//! The worker: fetch → unlock → claim → run → report.
+//! The worker: runs one order, on Lambda or in a build container.
+//!
+//! ```text
+//!  dispatch ─▶ fetch ─▶ unlock ─▶ claim ─▶ run ───────────────▶ report
+//!              bundle,  key from  once,    commands one by one,  result.json by the signed URL,
+//!              code     Parameter or quit  output masked,        else with the worker's own role
+//!                       Store              stop request watched
+//! ```
+//!
+//! It needs S3 and Parameter Store and nothing else. Commands never see the worker's own credentials: their environment
+//! is built from nothing, and the worker's memory cannot be read by them.
 
 pub mod capture;
 pub mod collect;
+mod dispatch;
+mod fetch;
 mod group;
-pub mod harden;
+mod harden;
+mod invocation;
 pub mod leftovers;
+mod log;
 pub mod mask;
+mod report;
 pub mod run;
+mod stop;
 pub mod workspace;
+
+use std::{io, path::PathBuf};
+
+use common::{
+    clock::Clock,
+    env::{BadSettings, Environment},
+    status::Outcome,
+};
+
+pub use dispatch::{BadDispatch, Dispatch};
+pub use invocation::{WorkerError, handle};
+
+/// What the worker needs from its environment; the rest comes with each dispatch.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Where invocations get their folders.
+    pub scratch: PathBuf,
+    /// `PATH` of the commands: the worker's own.
+    pub path: String,
+    /// Time.
+    pub clock: Clock,
+}
+
+impl Settings {
+    /// Reads them.
+    pub fn load(environment: &Environment) -> Result<Self, BadSettings> {
+        Ok(Self {
+            // Lambda lets its functions write there and nowhere else.
+            scratch: environment.get("TMPDIR").unwrap_or("/tmp").into(),
+            path: environment.get("PATH").unwrap_or("/usr/local/bin:/usr/bin:/bin").to_owned(),
+            clock: environment.clock()?,
+        })
+    }
+}
+
+/// What came of a dispatch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Report {
+    /// Somebody else has the order; nothing was run.
+    NotMine,
+    /// The order ended so, and its result stands.
+    Ended(Outcome),
+}
+
+impl std::fmt::Display for Report {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::NotMine => f.write_str("not mine"),
+            Self::Ended(outcome) => outcome.fmt(f),
+        }
+    }
+}
+
+/// Protects the worker before its first order: commands run as the same user and could read its memory otherwise, and
+/// what they leave behind must become the worker's own to be found and killed.
+pub fn harden() -> io::Result<()> {
+    harden::hide_process()?;
+    leftovers::adopt_orphans()
+}

@@ -17,7 +17,10 @@ use std::{
     time::Duration,
 };
 
-use common::clock::{Clock, Timestamp};
+use common::{
+    clock::{Clock, Timestamp},
+    status::Outcome,
+};
 use nix::sys::signal::Signal;
 use tokio::{
     io::AsyncReadExt,
@@ -71,36 +74,11 @@ pub enum Stop {
     },
 }
 
-/// How an order ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Status {
-    /// Every command exited with 0.
-    Succeeded,
-    /// A command did not.
-    Failed,
-    /// It was stopped because its time was over.
-    TimedOut,
-    /// It was stopped on request.
-    Cancelled,
-}
-
-impl Status {
-    /// The word of the contract.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Succeeded => "succeeded",
-            Self::Failed => "failed",
-            Self::TimedOut => "timed_out",
-            Self::Cancelled => "cancelled",
-        }
-    }
-}
-
 /// What came of an order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finished {
     /// How it ended.
-    pub status: Status,
+    pub status: Outcome,
     /// Of the last command that ran, 128 and the signal's number if one ended it; none when no command was started.
     pub exit_code: Option<i32>,
     /// Position of the command that failed or was stopped.
@@ -153,16 +131,16 @@ pub async fn run(
         };
         exit_code = ended.exit_code;
         let (status, reason) = match ended.stop {
-            Some(Stop::Cancelled { reason }) => (Status::Cancelled, Some(reason)),
-            Some(Stop::TimedOut { reason }) => (Status::TimedOut, Some(reason)),
+            Some(Stop::Cancelled { reason }) => (Outcome::Cancelled, Some(reason)),
+            Some(Stop::TimedOut { reason }) => (Outcome::TimedOut, Some(reason)),
             None if exit_code == Some(0) => continue,
-            None => (Status::Failed, None),
+            None => (Outcome::Failed, None),
         };
         let failed_command = Some(index);
         return Ok(Finished { status, exit_code, failed_command, reason, started_at, finished_at: order.clock.now() });
     }
     Ok(Finished {
-        status: Status::Succeeded,
+        status: Outcome::Succeeded,
         exit_code,
         failed_command: None,
         reason: None,

@@ -82,12 +82,12 @@ async fn commands_run_in_order_until_all_succeeded() {
     let finished =
         bench.run(&["echo one; echo two >&2; echo three", "pwd > here; cat here >/dev/null", "cat; echo four"]).await;
     assert_eq!(bench.printed(), "one\ntwo\nthree\nfour\n");
-    assert_eq!((finished.status, finished.exit_code, finished.failed_command), (Status::Succeeded, Some(0), None));
+    assert_eq!((finished.status, finished.exit_code, finished.failed_command), (Outcome::Succeeded, Some(0), None));
     assert!(finished.started_at <= finished.finished_at);
     let dir = fs::read_to_string(bench.dir.path().join("here")).unwrap();
     assert_eq!(Path::new(dir.trim()), bench.dir.path().canonicalize().unwrap());
     let nothing = bench.run(&[]).await;
-    assert_eq!((nothing.status, nothing.exit_code), (Status::Succeeded, None));
+    assert_eq!((nothing.status, nothing.exit_code), (Outcome::Succeeded, None));
 }
 
 #[tokio::test]
@@ -97,7 +97,7 @@ async fn the_first_failure_ends_the_order() {
     {
         let bench = Bench::new();
         let finished = bench.run(&["true", command, "echo never"]).await;
-        let expected = (Status::Failed, Some(code), Some(1));
+        let expected = (Outcome::Failed, Some(code), Some(1));
         assert_eq!((finished.status, finished.exit_code, finished.failed_command), expected, "{command}");
         assert!(!bench.printed().contains("never"));
     }
@@ -127,7 +127,7 @@ async fn a_background_process_neither_holds_the_order_nor_survives_it() {
     };
     let commands = [command];
     let (finished, ()) = tokio::join!(bench.run(&commands), held);
-    assert_eq!((finished.status, bench.printed().as_str()), (Status::Succeeded, "held\nend\n"));
+    assert_eq!((finished.status, bench.printed().as_str()), (Outcome::Succeeded, "held\nend\n"));
     all_dead(alive).await;
 }
 
@@ -145,7 +145,7 @@ async fn stopping_begins_kindly() {
     let command = "trap 'echo tidy; exit 3' INT; echo ready; while :; do sleep 0.01; done";
     let finished = bench.run_and(true, &[command, "echo never"]).await.unwrap();
     assert_eq!(bench.printed(), "ready\ntidy\n");
-    assert_eq!((finished.status, finished.exit_code, finished.failed_command), (Status::Cancelled, Some(3), Some(0)));
+    assert_eq!((finished.status, finished.exit_code, finished.failed_command), (Outcome::Cancelled, Some(3), Some(0)));
     assert_eq!(finished.reason.as_deref(), Some("enough"));
 }
 
@@ -159,7 +159,7 @@ async fn the_grace_is_for_what_the_shell_started_too() {
     .unwrap();
     let finished = bench.run_and(true, &["sh tool; echo after"]).await.unwrap();
     assert!(bench.printed().contains("tidy"), "{}", bench.printed());
-    assert_eq!(finished.status, Status::Cancelled);
+    assert_eq!(finished.status, Outcome::Cancelled);
 }
 
 #[tokio::test]
@@ -169,7 +169,7 @@ async fn whoever_does_not_listen_is_killed() {
     let alive = bench.alive();
     let command = "trap '' INT; { echo here; sleep 1000; } > alive & sleep 0.1; echo ready; wait; sleep 1000";
     let finished = bench.run_and(true, &[command]).await.unwrap();
-    assert_eq!((finished.status, finished.exit_code), (Status::Cancelled, Some(137)));
+    assert_eq!((finished.status, finished.exit_code), (Outcome::Cancelled, Some(137)));
     all_dead(alive).await;
 }
 
@@ -178,10 +178,10 @@ async fn one_deadline_is_over_all_commands() {
     let mut bench = Bench::new();
     bench.deadline = Clock::REAL.now().plus(Duration::from_millis(300));
     let finished = bench.run(&["true", "sleep 1000", "echo never"]).await;
-    assert_eq!((finished.status, finished.exit_code, finished.failed_command), (Status::TimedOut, Some(130), Some(1)));
+    assert_eq!((finished.status, finished.exit_code, finished.failed_command), (Outcome::TimedOut, Some(130), Some(1)));
     assert!(finished.finished_at >= bench.deadline);
     let finished = bench.run(&["echo never"]).await;
-    assert_eq!((finished.status, finished.exit_code, finished.failed_command), (Status::TimedOut, None, Some(0)));
+    assert_eq!((finished.status, finished.exit_code, finished.failed_command), (Outcome::TimedOut, None, Some(0)));
     assert_eq!(bench.printed(), "");
 }
 
@@ -190,7 +190,7 @@ async fn an_order_that_was_stopped_before_starts_nothing() {
     let bench = Bench::new();
     bench.stop.send_replace(Some(Stop::TimedOut { reason: "the invocation is over".to_owned() }));
     let finished = bench.run(&["echo never"]).await;
-    assert_eq!((finished.status, bench.printed().as_str()), (Status::TimedOut, ""));
+    assert_eq!((finished.status, bench.printed().as_str()), (Outcome::TimedOut, ""));
     assert_eq!(finished.reason.as_deref(), Some("the invocation is over"));
 }
 

@@ -1,0 +1,55 @@
+//! The whole log of an order in S3, `logs/<run_id>/<order_num>.log`: put when the order runs for more than a few seconds
+//! or writes more than `result.json` holds, and put again while it grows.
+
+use std::{path::PathBuf, sync::atomic::{AtomicU64, Ordering}, time::Duration};
+
+use common::{
+    aws::AwsError,
+    clock::Clock,
+    objects::Objects,
+};
+
+/// Pause between two puts of a short log …
+const REFRESH: Duration = Duration::from_secs(3);
+/// … and how many bytes make it one pause longer: a long log is put less often, so that its traffic stays bounded.
+const BYTES_A_PAUSE: u64 = 4 << 20;
+
+/// Where the log goes.
+#[derive(Debug)]
+pub(crate) struct Log<'a> {
+    pub(crate) objects: Objects<'a>,
+    pub(crate) key: String,
+    /// The masked output on this machine.
+    pub(crate) file: PathBuf,
+    pub(crate) clock: Clock,
+}
+
+impl Log<'_> {
+    /// Puts the log again and again while `spooled` grows. Ends only by being dropped.
+    pub(crate) async fn refresh(&self, spooled: &AtomicU64) {
+        let mut put = 0;
+        loop {
+            let pauses = 1 + put / BYTES_A_PAUSE;
+            self.clock.sleep(REFRESH * u32::try_from(pauses).unwrap_or(u32::MAX)).await;
+            let now = spooled.load(Ordering::Relaxed);
+            if now == put {
+                continue;
+            }
+            match self.put().await {
+                Ok(()) => put = now,
+                // The last put, at the end, counts; this one only shows the way.
+                Err(error) => tracing::warn!(%error, "the log is behind"),
+            }
+        }
+    }
+
+    /// Puts the log as it is.
+    pub(crate) async fn put(&self) -> Result<(), AwsError> {
+        self.objects.put_file(&self.key, &self.file).await
+    }
+}
+
+/// Whether an order's log is worth an object of its own.
+pub(crate) fn is_worth_it(truncated: bool, ran: Duration) -> bool {
+    truncated || ran > REFRESH
+}
