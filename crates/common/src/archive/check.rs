@@ -24,13 +24,15 @@ pub(super) enum Kind {
 }
 
 impl Kind {
-    /// From the Unix mode in the directory of the zip, absent or zero in zips of other systems.
-    pub(super) fn of(name: &[u8], mode: Option<u32>) -> Result<Self, ArchiveError> {
+    /// From name, length and the Unix mode in the directory of the zip, which is absent or zero in zips of other systems.
+    pub(super) fn of(name: &[u8], length: u64, mode: Option<u32>) -> Result<Self, ArchiveError> {
         let mode = mode.unwrap_or(0);
         let slash = name.ends_with(b"/");
         match mode & 0o170_000 {
             0 | 0o100_000 if !slash => Ok(Self::File { executable: mode & 0o111 != 0 }),
             0 | 0o040_000 if slash => Ok(Self::Folder),
+            // Writers on Windows often leave out that it is a folder.
+            0o100_000 if slash && length == 0 => Ok(Self::Folder),
             0o120_000 if !slash => Ok(Self::Link),
             0 | 0o040_000 | 0o100_000 | 0o120_000 => {
                 Err(ArchiveError::refused(name, "its name and its mode disagree about what it is"))

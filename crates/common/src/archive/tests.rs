@@ -232,6 +232,15 @@ fn what_others_stream_is_read() {
 }
 
 #[test]
+fn a_folder_need_not_be_marked_as_one() {
+    for mode in [0, 0o100_644, 0o040_755] {
+        let zip = raw_zip(&[Raw { mode, content: b"", ..Raw::file(b"d/") }, Raw { mode: 0, ..Raw::file(b"d/f") }]);
+        let out = unpacked(&zip, Limits::FOREIGN).unwrap();
+        assert_eq!(fs::read(out.path().join("in/d/f")).unwrap(), b"x");
+    }
+}
+
+#[test]
 fn nothing_that_exists_is_overwritten() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("a"), "mine").unwrap();

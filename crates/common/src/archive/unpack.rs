@@ -135,7 +135,7 @@ fn check_entries<R: Read + Seek>(archive: &mut ZipArchive<R>, limits: Limits) ->
     for at in 0..archive.len() {
         let entry = archive.by_index_data(at)?;
         let raw = entry.name_raw();
-        let kind = Kind::of(raw, entry.unix_mode())?;
+        let kind = Kind::of(raw, entry.size(), entry.unix_mode())?;
         let name = check::name(raw)?.to_owned();
         if kind == Kind::Link && !limits.links {
             return Err(ArchiveError::refused(raw, "it is a symbolic link"));

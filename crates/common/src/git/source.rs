@@ -69,7 +69,8 @@ fn check_repo(repo: &str, rules: &Rules) -> Result<Place, GitError> {
     if repo.is_empty() || repo.len() > MAX_LENGTH {
         return Err(bad("it is empty or too long"));
     }
-    if repo.chars().any(|c| c.is_control() || c.is_whitespace()) {
+    // A folder of this machine may have blanks in its name.
+    if repo.chars().any(|c| c.is_control() || (c.is_whitespace() && !repo.starts_with('/'))) {
         return Err(bad("it has blanks or control characters"));
     }
     if repo.starts_with('-') {

@@ -113,9 +113,15 @@ async fn the_commit_asked_for_is_checked_out() {
 #[tokio::test]
 async fn file_urls_are_paths() {
     let origin = Origin::new();
-    let remote = local(&format!("file://{}", origin.path()), Some("v1"));
-    let into = tempfile::tempdir().unwrap();
-    assert_eq!(fetch(&remote, &Auth::None, into.path(), LONG).await.unwrap(), origin.first);
+    let other = tempfile::tempdir().unwrap();
+    let with_blank = other.path().join("my code");
+    std::os::unix::fs::symlink(origin.folder.path(), &with_blank).unwrap();
+    let with_blank = with_blank.to_str().unwrap();
+    for repo in [format!("file://{}", origin.path()), with_blank.to_owned(), with_blank.replace(' ', "%20")] {
+        let repo = if repo.contains('%') { format!("file://{repo}") } else { repo };
+        let into = tempfile::tempdir().unwrap();
+        assert_eq!(fetch(&local(&repo, Some("v1")), &Auth::None, into.path(), LONG).await.unwrap(), origin.first);
+    }
 }
 
 #[tokio::test]
