@@ -34,12 +34,12 @@ fn main() -> ExitCode {
 async fn choose(args: Args) -> Result<Exit, Failure> {
     match args.verb {
         #[cfg(feature = "local")]
-        Verb::Run(run) => verbs::run::run(run).await,
+        Verb::Run(run) => Box::pin(verbs::run::run(run)).await,
         #[cfg(feature = "local")]
-        Verb::Local(local) => verbs::local::local(local).await,
+        Verb::Local(local) => Box::pin(verbs::local::local(local)).await,
         Verb::Validate(validate) => verbs::validate::validate(&validate),
         Verb::Schema => verbs::schema::schema(),
-        Verb::Function { name } => verbs::function::function(name).await,
-        Verb::Worker => verbs::worker::worker().await,
+        Verb::Function { name } => Box::pin(verbs::function::function(name)).await,
+        Verb::Worker => Box::pin(verbs::worker::worker()).await,
     }
 }

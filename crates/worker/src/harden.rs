@@ -7,7 +7,7 @@ use std::io;
 ///
 /// Without it a command could read the credentials of the worker's role out of `/proc/<pid>/environ`. Root is not
 /// kept out by this, so commands must not run as root where that matters. Elsewhere than on Linux nothing is done.
-pub fn hide_process() -> io::Result<()> {
+pub(crate) fn hide_process() -> io::Result<()> {
     #[cfg(target_os = "linux")]
     nix::sys::prctl::set_dumpable(false)?;
     Ok(())

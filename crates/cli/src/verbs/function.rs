@@ -41,7 +41,7 @@ async fn init_job(environment: &Environment) -> Result<(), Failure> {
     let aws = Aws::load().await;
     serve(lambda_runtime::run(service_fn(|event: LambdaEvent<Value>| async {
         let LambdaEvent { payload, context } = event;
-        Ok::<_, Error>(init_job::handle(&aws, &settings, payload, &context.request_id).await)
+        Ok::<_, Error>(Box::pin(init_job::handle(&aws, &settings, payload, &context.request_id)).await)
     })))
     .await
 }
@@ -51,7 +51,7 @@ async fn ssm_config(environment: &Environment) -> Result<(), Failure> {
     let aws = Aws::load().await;
     serve(lambda_runtime::run(service_fn(|event: LambdaEvent<Value>| async {
         let LambdaEvent { payload, context } = event;
-        Ok::<_, Error>(ssm_config::handle(&aws, &settings, payload, &context.request_id).await)
+        Ok::<_, Error>(Box::pin(ssm_config::handle(&aws, &settings, payload, &context.request_id)).await)
     })))
     .await
 }
@@ -62,7 +62,7 @@ async fn orchestrator(environment: &Environment) -> Result<(), Failure> {
     serve(lambda_runtime::run(service_fn(|event: LambdaEvent<S3Event>| async {
         let LambdaEvent { payload, context } = event;
         let deadline = Timestamp::from_millis(context.deadline);
-        let handled = orchestrator::handle(&aws, &settings, payload, deadline).await;
+        let handled = Box::pin(orchestrator::handle(&aws, &settings, payload, deadline)).await;
         handled.inspect_err(|error| tracing::error!(%error, "the wake-up failed")).map_err(Error::from)
     })))
     .await
@@ -72,7 +72,8 @@ async fn watchdog_check(environment: &Environment) -> Result<(), Failure> {
     let settings = watchdog_check::Settings::load(environment).map_err(refused)?;
     let aws = Aws::load().await;
     serve(lambda_runtime::run(service_fn(|event: LambdaEvent<Watch>| async {
-        let handled = watchdog_check::handle(&aws, &settings, &event.payload).await;
+        let watch = event.payload;
+        let handled = Box::pin(watchdog_check::handle(&aws, &settings, &watch)).await;
         handled.inspect_err(|error| tracing::error!(%error, "the look failed")).map_err(Error::from)
     })))
     .await
@@ -86,7 +87,7 @@ async fn worker(environment: &Environment) -> Result<(), Failure> {
         let LambdaEvent { payload, context } = event;
         let by = format!("lambda:{}", context.request_id);
         let deadline = Some(Timestamp::from_millis(context.deadline));
-        let handled = worker::handle(&aws, &settings, &payload, by, deadline).await;
+        let handled = Box::pin(worker::handle(&aws, &settings, &payload, by, deadline)).await;
         handled.map(|report| report.to_string()).inspect_err(|error| tracing::error!(%error, "the order failed")).map_err(Error::from)
     })))
     .await
