@@ -111,7 +111,8 @@ impl Launcher {
         let stack = Stack::embedded();
         let text = |value: &str| value.to_owned();
         let mut all: Vec<(String, String)> = [
-            ("AWS_LAMBDA_RUNTIME_API", format!("127.0.0.1:{}{RUNTIME_PATH}{id}", self.port)),
+            // Lambda gives host and port alone; with a path `lambda_runtime` needs the scheme as well.
+            ("AWS_LAMBDA_RUNTIME_API", format!("http://127.0.0.1:{}{RUNTIME_PATH}{id}", self.port)),
             ("AWS_LAMBDA_FUNCTION_NAME", spec.name.clone()),
             ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", spec.memory_mb.to_string()),
             ("AWS_LAMBDA_FUNCTION_VERSION", text("$LATEST")),
