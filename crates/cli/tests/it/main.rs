@@ -6,4 +6,9 @@
 
 mod support;
 
+mod cancel;
+mod delivery;
+mod lease;
 mod outcomes;
+mod parallel;
+mod timeouts;

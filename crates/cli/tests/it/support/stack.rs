@@ -198,6 +198,9 @@ impl Drop for Stack {
         if std::thread::panicking() {
             eprintln!("{}── aws-exe local\n{}", self.function_logs(), self.own_log());
         }
+        if let Ok(Some(_)) = self.child.try_wait() {
+            return;
+        }
         let asked = kill(self.pid(), Signal::SIGTERM);
         let until = Instant::now() + Duration::from_secs(20);
         while asked.is_ok() && Instant::now() < until {
