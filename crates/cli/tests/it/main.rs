@@ -11,4 +11,5 @@ mod delivery;
 mod lease;
 mod outcomes;
 mod parallel;
+mod sweep;
 mod timeouts;
