@@ -23,8 +23,8 @@ const SPEED: u32 = 20;
 
 /// `b` waits for `a`; short timeouts, so that a worker that died is noticed soon.
 fn reference(starts: &StartLog) -> Job {
-    let job = job().order("a").timeout(30).stop_grace(0).cmds([starts.start()]);
-    job.order("b").timeout(30).stop_grace(0).after(["a"]).cmds([starts.start()])
+    let short = |job: Job| job.timeout(30).its("start_timeout", 200).stop_grace(0).cmds([starts.start()]);
+    short(short(job().order("a")).order("b").after(["a"]))
 }
 
 /// A call of the reference job: the nth of an operation by a function.
@@ -37,6 +37,11 @@ struct Site {
 }
 
 impl Site {
+    /// Names the site in messages: the run is called so.
+    fn named(&self, action: &str) -> String {
+        format!("{}.{}.{}.{action}", self.function, self.operation, self.nth)
+    }
+
     fn fault(&self, action: &str) -> Fault {
         at(&self.service, &self.operation).by(&self.function).nth(self.nth).then(action)
     }
@@ -62,16 +67,16 @@ async fn sites(function: &str) -> Vec<Site> {
 }
 
 /// Runs the reference job with one fault; gives what was started.
-async fn run_with(fault: Fault, check: impl AsyncFnOnce(&Run<'_>, &StartLog)) {
+async fn run_with(run_id: &str, fault: Fault, check: impl AsyncFnOnce(&Run<'_>, &StartLog)) {
     let stack = Stack::start().speed(SPEED).faults([fault]).await;
     let starts = StartLog::of(&stack);
-    let run = submit_until_accepted(&stack, &reference(&starts)).await;
+    let run = submit_until_accepted(&stack, run_id, &reference(&starts)).await;
     check(&run, &starts).await;
 }
 
 /// As a client does: the same again under the same run id until it is accepted.
-async fn submit_until_accepted<'s>(stack: &'s Stack, job: &Job) -> Run<'s> {
-    let body = json!({"job": job.document(), "run_id": "swept", "trace_id": "0a1b2c3d"});
+async fn submit_until_accepted<'s>(stack: &'s Stack, run_id: &str, job: &Job) -> Run<'s> {
+    let body = json!({"job": job.document(), "run_id": run_id, "trace_id": "0a1b2c3d"});
     let answer = wait::until("the submission to be accepted", async || {
         let answer = stack.post("/init", &body).await;
         assert!(matches!(answer.status, 200 | 409 | 500 | 503), "{} {}", answer.status, answer.text());
@@ -106,8 +111,7 @@ async fn sweep(sites: Vec<Site>, actions: &[&str], check: impl AsyncFn(&Run<'_>,
     let check = &check;
     stream::iter(faults)
         .for_each_concurrent(PARALLEL, |(site, action)| async move {
-            eprintln!("{action} at {site:?}");
-            run_with(site.fault(action), async |run, starts| check(run, starts).await).await;
+            run_with(&site.named(action), site.fault(action), async |run, starts| check(run, starts).await).await;
         })
         .await;
 }
