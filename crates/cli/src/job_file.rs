@@ -18,15 +18,19 @@ use crate::exit::Failure;
 pub(crate) fn read(path: Option<&Path>, environment: &Environment) -> Result<Value, Failure> {
     let Some(path) = path else {
         let text = environment.get(JOB_JSON.name).ok_or_else(|| {
-            Failure::input("no job is given").hint(format!("name a file, or `-` for standard input, or set `{}`", JOB_JSON.name))
+            Failure::input("no job is given")
+                .hint(format!("name a file, or `-` for standard input, or set `{}`", JOB_JSON.name))
         })?;
-        return serde_json::from_str(text).map_err(|error| Failure::input(format!("`{}` is not JSON: {error}", JOB_JSON.name)));
+        return serde_json::from_str(text)
+            .map_err(|error| Failure::input(format!("`{}` is not JSON: {error}", JOB_JSON.name)));
     };
     let shown = path.display();
     let source: Box<dyn Read> = if path == Path::new("-") {
         Box::new(io::stdin())
     } else {
-        Box::new(File::open(path).map_err(|error| Failure::input(format!("failed to open the job `{shown}`: {error}")))?)
+        Box::new(
+            File::open(path).map_err(|error| Failure::input(format!("failed to open the job `{shown}`: {error}")))?,
+        )
     };
     let mut bytes = Vec::new();
     let read = source.take(MAX_JOB_BYTES as u64 + 1).read_to_end(&mut bytes);
@@ -42,7 +46,8 @@ pub(crate) fn read(path: Option<&Path>, environment: &Environment) -> Result<Val
 fn parse(text: &str, path: &Path) -> Result<Value, Failure> {
     let is_yaml = path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml");
     if !is_yaml && text.trim_start().starts_with('{') {
-        return serde_json::from_str(text).map_err(|error| Failure::input(format!("`{}` is not JSON: {error}", path.display())));
+        return serde_json::from_str(text)
+            .map_err(|error| Failure::input(format!("`{}` is not JSON: {error}", path.display())));
     }
     serde_saphyr::from_str(text).map_err(|error| Failure::input(format!("`{}` is not YAML: {error}", path.display())))
 }

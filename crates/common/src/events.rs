@@ -149,7 +149,13 @@ impl Recorder<'_> {
     /// Everything that a result tells: what its commands reported and, last, its end. Times of commands are theirs to
     /// choose (a file can be touched), so they are held between the start and the end of the order; two that would
     /// share a microsecond are moved apart.
-    pub fn of_result(&self, order: OrderNum, name: &OrderName, result: &OrderResult, written_at: Timestamp) -> Vec<Event> {
+    pub fn of_result(
+        &self,
+        order: OrderNum,
+        name: &OrderName,
+        result: &OrderResult,
+        written_at: Timestamp,
+    ) -> Vec<Event> {
         let end = result.finished_at.unwrap_or(written_at);
         let start = result.started_at.filter(|start| *start <= end).unwrap_or(end);
         let mut taken = BTreeSet::new();
@@ -172,7 +178,14 @@ impl Recorder<'_> {
         events
     }
 
-    fn event(&self, order_name: &str, order_num: Option<OrderNum>, event_type: &str, status: &str, at: Timestamp) -> Event {
+    fn event(
+        &self,
+        order_name: &str,
+        order_num: Option<OrderNum>,
+        event_type: &str,
+        status: &str,
+        at: Timestamp,
+    ) -> Event {
         Event {
             trace_id: self.trace_id.clone(),
             sk: keys::event(order_name, at),
@@ -237,7 +250,13 @@ mod tests {
         let keys: Vec<_> = events.iter().map(|event| event.sk.as_str()).collect();
         assert_eq!(
             keys,
-            ["a:1700000000.000000", "a:1700000005.000000", "a:1700000005.000001", "a:1700000010.000000", "a:1700000010.000001"]
+            [
+                "a:1700000000.000000",
+                "a:1700000005.000000",
+                "a:1700000005.000001",
+                "a:1700000010.000000",
+                "a:1700000010.000001"
+            ]
         );
         assert_eq!(events[4].event_type, "completed");
         let again = recorder.of_result(OrderNum::of_index(0), &"a".parse().unwrap(), &result, end);

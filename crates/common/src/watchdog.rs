@@ -56,7 +56,10 @@ impl Look {
 
     /// Look again at this instant, in a second at the earliest.
     pub fn at(then: Timestamp, now: Timestamp) -> Self {
-        Self { done: false, wait_seconds: now.until(then).as_millis().div_ceil(1000).max(1).try_into().unwrap_or(TICK_SECS) }
+        Self {
+            done: false,
+            wait_seconds: now.until(then).as_millis().div_ceil(1000).max(1).try_into().unwrap_or(TICK_SECS),
+        }
     }
 }
 
@@ -68,7 +71,9 @@ pub async fn start(aws: &Aws, state_machine: &str, submit_id: &str, watch: &Watc
     let request = aws.sfn().start_execution().state_machine_arn(state_machine).name(&name).input(input);
     match request.send().await {
         Ok(_) => Ok(()),
-        Err(SdkError::ServiceError(error)) if matches!(error.err(), StartExecutionError::ExecutionAlreadyExists(_)) => Ok(()),
+        Err(SdkError::ServiceError(error)) if matches!(error.err(), StartExecutionError::ExecutionAlreadyExists(_)) => {
+            Ok(())
+        }
         Err(error) => Err(AwsError::of(action(), error)),
     }
 }
@@ -77,7 +82,9 @@ pub async fn start(aws: &Aws, state_machine: &str, submit_id: &str, watch: &Watc
 pub fn console_url(state_machine: &str, name: &str) -> String {
     let region = state_machine.split(':').nth(3).unwrap_or_default();
     let execution = state_machine.replacen(":stateMachine:", ":execution:", 1);
-    format!("https://{region}.console.aws.amazon.com/states/home?region={region}#/v2/executions/details/{execution}:{name}")
+    format!(
+        "https://{region}.console.aws.amazon.com/states/home?region={region}#/v2/executions/details/{execution}:{name}"
+    )
 }
 
 #[cfg(test)]

@@ -145,10 +145,7 @@ impl EmbeddedAws {
         let listener = TcpListener::bind(("127.0.0.1", options.port))
             .await
             .map_err(|source| StartError::Listen { port: options.port, source })?;
-        let port = listener
-            .local_addr()
-            .map_err(|source| StartError::Listen { port: options.port, source })?
-            .port();
+        let port = listener.local_addr().map_err(|source| StartError::Listen { port: options.port, source })?.port();
         let clock = options.clock;
         let stack = Stack::embedded();
         let sessions = Arc::new(Sessions::new());

@@ -97,7 +97,8 @@ impl Secrets {
     }
 
     fn create(&self, request: &Value) -> Answer {
-        let name = text(request, "Name").ok_or_else(|| ApiError::client("ValidationException", "`Name` must not be null"))?;
+        let name =
+            text(request, "Name").ok_or_else(|| ApiError::client("ValidationException", "`Name` must not be null"))?;
         let allowed = |c: char| c.is_ascii_alphanumeric() || "/_+=.@-".contains(c);
         if name.is_empty() || name.len() > 512 || !name.chars().all(allowed) {
             let message = "Invalid name. Must be a valid name containing alphanumeric characters, or any of the \
@@ -135,7 +136,10 @@ impl Secrets {
         let now = self.clock.now();
         let version = version(request, now)?;
         if needs_value && version.is_none() {
-            return Err(ApiError::client("InvalidRequestException", "You must provide either SecretString or SecretBinary."));
+            return Err(ApiError::client(
+                "InvalidRequestException",
+                "You must provide either SecretString or SecretBinary.",
+            ));
         }
         let Some(secret) = secrets.get_mut(&name) else { return Err(not_found()) };
         let mut answer = json!({"ARN": secret.arn, "Name": name});
@@ -184,7 +188,9 @@ impl Secrets {
         serde_json::to_vec(secrets)
             .map_err(io::Error::from)
             .and_then(|content| files::replace_now(file, &content))
-            .map_err(|error| ApiError::internal(Service::SecretsManager, format!("the secrets could not be saved: {error}")))
+            .map_err(|error| {
+                ApiError::internal(Service::SecretsManager, format!("the secrets could not be saved: {error}"))
+            })
     }
 
     fn lock(&self) -> Guard<'_> {
@@ -194,13 +200,13 @@ impl Secrets {
 
 /// The name of the secret that `SecretId` means: a name, an ARN, or an ARN without its random ending.
 fn find(secrets: &BTreeMap<String, Secret>, request: &Value) -> Result<String, ApiError> {
-    let id = text(request, "SecretId").ok_or_else(|| ApiError::client("ValidationException", "`SecretId` must not be null"))?;
+    let id = text(request, "SecretId")
+        .ok_or_else(|| ApiError::client("ValidationException", "`SecretId` must not be null"))?;
     if secrets.contains_key(id) {
         return Ok(id.to_owned());
     }
-    let means = |secret: &Secret| {
-        secret.arn == id || secret.arn.rsplit_once('-').is_some_and(|(partial, _)| partial == id)
-    };
+    let means =
+        |secret: &Secret| secret.arn == id || secret.arn.rsplit_once('-').is_some_and(|(partial, _)| partial == id);
     let found = secrets.iter().find(|(_, secret)| means(secret));
     found.map(|(name, _)| name.clone()).ok_or_else(not_found)
 }

@@ -19,7 +19,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    control, dates, dynamodb::{self, DynamoDb},
+    control, dates,
+    dynamodb::{self, DynamoDb},
     errors::{ApiError, respond},
     gate::Gate,
     http_api,
@@ -118,7 +119,11 @@ impl Services {
         if path.starts_with(RUNTIME_PATH) {
             return Ok(match collect(body, SYNC_PAYLOAD_LIMIT + ENVELOPE).await {
                 Some(body) => self.lambda.launcher.runtime_api(&parts, body).await,
-                None => respond(StatusCode::PAYLOAD_TOO_LARGE, "application/json", r#"{"errorType":"RequestEntityTooLarge"}"#),
+                None => respond(
+                    StatusCode::PAYLOAD_TOO_LARGE,
+                    "application/json",
+                    r#"{"errorType":"RequestEntityTooLarge"}"#,
+                ),
             });
         }
         if path.starts_with(control::PATH) {
@@ -168,15 +173,10 @@ impl Services {
     }
 
     /// A service of the JSON protocols.
-    async fn json(
-        &self,
-        service: Service,
-        operation: &str,
-        parts: &Parts,
-        body: Incoming,
-    ) -> Result<Response, Cut> {
+    async fn json(&self, service: Service, operation: &str, parts: &Parts, body: Incoming) -> Result<Response, Cut> {
         let Some(body) = collect(body, dynamodb::BODY_LIMIT).await else {
-            let error = ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "RequestEntityTooLarge", "the request is too large");
+            let error =
+                ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "RequestEntityTooLarge", "the request is too large");
             return Ok(error.respond(service));
         };
         let session = self.session(parts);

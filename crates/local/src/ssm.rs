@@ -135,7 +135,9 @@ impl Ssm {
             "Intelligent-Tiering" if policies.is_some() || value.len() > STANDARD_LIMIT => "Advanced",
             "Intelligent-Tiering" => "Standard",
             tier @ ("Standard" | "Advanced") => tier,
-            _ => return Err(validation("Member must satisfy enum value set: [Advanced, Intelligent-Tiering, Standard]")),
+            _ => {
+                return Err(validation("Member must satisfy enum value set: [Advanced, Intelligent-Tiering, Standard]"));
+            }
         };
         let limit = if tier == "Standard" { STANDARD_LIMIT } else { ADVANCED_LIMIT };
         if value.len() > limit {
@@ -178,7 +180,8 @@ impl Ssm {
             .peekable();
         let mut page = Vec::new();
         let mut last = String::new();
-        while let Some((name, found)) = below.next_if(|_| u64::try_from(page.len()).is_ok_and(|length| length < limit)) {
+        while let Some((name, found)) = below.next_if(|_| u64::try_from(page.len()).is_ok_and(|length| length < limit))
+        {
             page.push(self.describe(name, found, decrypts(request)));
             last.clone_from(name);
         }
@@ -257,8 +260,7 @@ fn expiration(policies: &str) -> Result<Option<Timestamp>, ApiError> {
                 let at = policy.pointer("/Attributes/Timestamp").and_then(Value::as_str);
                 let at = at.and_then(dates::parse_iso8601);
                 let why = "The Expiration policy needs Attributes.Timestamp in ISO 8601.";
-                expires =
-                    Some(at.ok_or_else(|| ApiError::client("InvalidPolicyAttributeException", why))?);
+                expires = Some(at.ok_or_else(|| ApiError::client("InvalidPolicyAttributeException", why))?);
             }
             // These only raise events.
             Some("ExpirationNotification" | "NoChangeNotification") => {}
@@ -271,7 +273,12 @@ fn expiration(policies: &str) -> Result<Option<Timestamp>, ApiError> {
 /// Refuses names that Parameter Store refuses.
 fn check_name(name: &str) -> Result<(), ApiError> {
     let allowed = |c: char| c.is_ascii_alphanumeric() || "_.-/".contains(c);
-    if name.is_empty() || name.len() > NAME_LIMIT || !name.chars().all(allowed) || name.ends_with('/') || name.contains("//") {
+    if name.is_empty()
+        || name.len() > NAME_LIMIT
+        || !name.chars().all(allowed)
+        || name.ends_with('/')
+        || name.contains("//")
+    {
         return Err(validation(
             "Parameter name must be a fully qualified name of letters, numbers and the symbols _.-/ only.",
         ));

@@ -132,7 +132,8 @@ async fn functions_see_what_lambda_gives_and_nothing_of_ours() {
         "test",
     );
     let config = world.config.to_builder();
-    let config = config.credentials_provider(aws_credential_types::provider::SharedCredentialsProvider::new(credentials));
+    let config =
+        config.credentials_provider(aws_credential_types::provider::SharedCredentialsProvider::new(credentials));
     let config = config.build();
     let identity = aws_sdk_sts::Client::new(&config).get_caller_identity().send().await.unwrap();
     assert_eq!(identity.arn(), Some("arn:aws:sts::000000000000:assumed-role/exe-sys-worker/exe-sys-worker"));

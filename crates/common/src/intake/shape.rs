@@ -99,8 +99,12 @@ impl<'a> Checker<'a> {
                     (Some(min), Some(max)) if below || above => {
                         self.problems.add(path, format_args!("must be from {min} to {max}, not {number}"));
                     }
-                    (Some(min), _) if below => self.problems.add(path, format_args!("must be at least {min}, not {number}")),
-                    (_, Some(max)) if above => self.problems.add(path, format_args!("must be at most {max}, not {number}")),
+                    (Some(min), _) if below => {
+                        self.problems.add(path, format_args!("must be at least {min}, not {number}"))
+                    }
+                    (_, Some(max)) if above => {
+                        self.problems.add(path, format_args!("must be at most {max}, not {number}"))
+                    }
                     _ => {}
                 }
             }
@@ -124,7 +128,9 @@ impl<'a> Checker<'a> {
                 Some(Value::Bool(false)) => {
                     let nearest = nearest(name, known.into_iter().flat_map(Map::keys).map(String::as_str));
                     let hint = nearest.map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
-                    within_field(path, &shown(name), |path| self.problems.add(path, format_args!("is no known field{hint}")));
+                    within_field(path, &shown(name), |path| {
+                        self.problems.add(path, format_args!("is no known field{hint}"))
+                    });
                 }
                 Some(value_schema) => {
                     within_field(path, &shown(name), |path| self.check(value_schema, value, path));
@@ -312,9 +318,28 @@ mod tests {
     #[test]
     fn the_schema_uses_nothing_unknown() {
         const KNOWN: [&str; 22] = [
-            "$schema", "$defs", "$ref", "$comment", "title", "description", "type", "properties", "required", "items",
-            "additionalProperties", "anyOf", "oneOf", "const", "enum", "minimum", "maximum", "minLength", "maxLength",
-            "minItems", "maxItems", "format",
+            "$schema",
+            "$defs",
+            "$ref",
+            "$comment",
+            "title",
+            "description",
+            "type",
+            "properties",
+            "required",
+            "items",
+            "additionalProperties",
+            "anyOf",
+            "oneOf",
+            "const",
+            "enum",
+            "minimum",
+            "maximum",
+            "minLength",
+            "maxLength",
+            "minItems",
+            "maxItems",
+            "format",
         ];
         fn walk(schema: &Value) {
             let Some(object) = schema.as_object() else { return };
@@ -341,11 +366,18 @@ mod tests {
             any::<f64>().prop_map(Value::from),
             "[a-z_]{0,12}".prop_map(Value::from),
         ];
-        let name = prop_oneof!["[a-z_]{0,8}", Just("orders".to_owned()), Just("cmds".to_owned()), Just("timeout".to_owned()), Just("username".to_owned())];
+        let name = prop_oneof![
+            "[a-z_]{0,8}",
+            Just("orders".to_owned()),
+            Just("cmds".to_owned()),
+            Just("timeout".to_owned()),
+            Just("username".to_owned())
+        ];
         leaf.prop_recursive(4, 64, 6, move |inner| {
             prop_oneof![
                 prop::collection::vec(inner.clone(), 0..5).prop_map(Value::from),
-                prop::collection::vec((name.clone(), inner), 0..6).prop_map(|fields| Value::Object(fields.into_iter().collect())),
+                prop::collection::vec((name.clone(), inner), 0..6)
+                    .prop_map(|fields| Value::Object(fields.into_iter().collect())),
             ]
         })
     }

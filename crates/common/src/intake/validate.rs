@@ -129,7 +129,13 @@ impl Validator<'_> {
         }
         let job_timeout = document.job_timeout.unwrap_or(3600.min(self.rules.max_job_timeout));
         if job_timeout > self.rules.max_job_timeout {
-            self.problems.add("job_timeout", format_args!("must be at most {}, this deployment's `MAX_JOB_TIMEOUT`, not {job_timeout}", self.rules.max_job_timeout));
+            self.problems.add(
+                "job_timeout",
+                format_args!(
+                    "must be at most {}, this deployment's `MAX_JOB_TIMEOUT`, not {job_timeout}",
+                    self.rules.max_job_timeout
+                ),
+            );
         }
         let git_token = self.location("git_token_location", document.git_token_location.as_deref());
         let git_ssh_key = self.location("git_ssh_key_location", document.git_ssh_key_location.as_deref());
@@ -185,7 +191,13 @@ impl Validator<'_> {
             for (field, name) in [("order_name", name), ("queue_id", queue_id)] {
                 let path = format!("orders[{index}].{field}");
                 if let Some(other) = names.insert(name.clone(), own).filter(|other| *other != own) {
-                    self.problems.add(&path, format_args!("`{}` is a name of orders[{other}] too; names and queue ids must be unique", shown(&name)));
+                    self.problems.add(
+                        &path,
+                        format_args!(
+                            "`{}` is a name of orders[{other}] too; names and queue ids must be unique",
+                            shown(&name)
+                        ),
+                    );
                 }
             }
         }
@@ -210,7 +222,13 @@ impl Validator<'_> {
         for (position, command) in order.cmds.iter().enumerate() {
             let path = format!("orders[{index}].cmds[{position}]");
             if command.len() > MAX_COMMAND_BYTES {
-                self.problems.add(&path, format_args!("must have at most {MAX_COMMAND_BYTES} bytes, not {}; put longer scripts into the code", command.len()));
+                self.problems.add(
+                    &path,
+                    format_args!(
+                        "must have at most {MAX_COMMAND_BYTES} bytes, not {}; put longer scripts into the code",
+                        command.len()
+                    ),
+                );
             }
             if command.contains('\0') {
                 self.problems.add(&path, "may not have a NUL character");
@@ -219,7 +237,10 @@ impl Validator<'_> {
         let (target, stop_grace) = self.target(index, order);
         let start_timeout = order.start_timeout.unwrap_or(3600);
         if start_timeout > self.rules.max_job_timeout {
-            self.problems.add(&at("start_timeout"), format_args!("must be at most {}, not {start_timeout}", self.rules.max_job_timeout));
+            self.problems.add(
+                &at("start_timeout"),
+                format_args!("must be at most {}, not {start_timeout}", self.rules.max_job_timeout),
+            );
         }
         let source = self.source(index, order, job);
         if let Some(folder) = &order.git_folder {
@@ -282,7 +303,10 @@ impl Validator<'_> {
                         order.timeout
                     ));
                 }
-                for (field, given) in [("ssm_targets", order.ssm_targets.is_some()), ("ssm_document_name", order.ssm_document_name.is_some())] {
+                for (field, given) in [
+                    ("ssm_targets", order.ssm_targets.is_some()),
+                    ("ssm_document_name", order.ssm_document_name.is_some()),
+                ] {
                     if given {
                         self.problems.add(&at(field), "is only for orders with `execution_target` `ssm`");
                     }
@@ -294,7 +318,10 @@ impl Validator<'_> {
                     "`{target}`{default} comes with release 0.2; this release runs orders with `\"execution_target\": \"lambda\"`"
                 ));
                 if order.timeout > self.rules.max_job_timeout {
-                    self.problems.add(&at("timeout"), format_args!("must be at most {}, not {}", self.rules.max_job_timeout, order.timeout));
+                    self.problems.add(
+                        &at("timeout"),
+                        format_args!("must be at most {}, not {}", self.rules.max_job_timeout, order.timeout),
+                    );
                 }
             }
         }
@@ -304,7 +331,8 @@ impl Validator<'_> {
     fn source(&mut self, index: usize, order: &OrderDocument, job: &JobDocument) -> Source {
         let at = |field: &str| format!("orders[{index}].{field}");
         if let Some(location) = &order.s3_location {
-            for (field, given) in [("git_repo", order.git_repo.is_some()), ("commit_hash", order.commit_hash.is_some())] {
+            for (field, given) in [("git_repo", order.git_repo.is_some()), ("commit_hash", order.commit_hash.is_some())]
+            {
                 if given {
                     self.problems.add(&at(field), "cannot stand beside an `s3_location`; an order has one source");
                 }
@@ -355,12 +383,14 @@ impl Validator<'_> {
                 self.problems.add(&path, "may not have a NUL character");
             }
             if value.len() > MAX_VALUE_BYTES {
-                self.problems.add(&path, format_args!("must have at most {MAX_VALUE_BYTES} bytes, not {}", value.len()));
+                self.problems
+                    .add(&path, format_args!("must have at most {MAX_VALUE_BYTES} bytes, not {}", value.len()));
             }
         }
         let total: usize = variables.iter().map(|(name, value)| name.len() + value.len() + 2).sum();
         if total > MAX_ENVIRONMENT_BYTES {
-            self.problems.add(path, format_args!("must have at most {MAX_ENVIRONMENT_BYTES} bytes in all, not {total}"));
+            self.problems
+                .add(path, format_args!("must have at most {MAX_ENVIRONMENT_BYTES} bytes in all, not {total}"));
         }
     }
 

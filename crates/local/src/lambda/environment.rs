@@ -24,7 +24,10 @@ use tokio::{
 
 use crate::{
     dates,
-    lambda::{FunctionError, Invocation, process::{Running, kill_group}},
+    lambda::{
+        FunctionError, Invocation,
+        process::{Running, kill_group},
+    },
 };
 
 /// How long a new process may take until it asks for its first event, in machine time. Lambda allows 10 s; a busy

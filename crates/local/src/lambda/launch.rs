@@ -11,7 +11,11 @@ use std::{
     sync::{Arc, PoisonError, RwLock},
 };
 
-use common::{clock::Clock, env as variables, stack::{Function, Stack}};
+use common::{
+    clock::Clock,
+    env as variables,
+    stack::{Function, Stack},
+};
 use tokio::process::Command;
 use tokio_util::task::TaskTracker;
 

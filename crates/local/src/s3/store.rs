@@ -134,7 +134,8 @@ impl Store {
         let store = Self { root, durable, clock, sequence: AtomicU64::new(1), buckets: RwLock::default() };
         for entry in fs::read_dir(&store.root)? {
             let entry = entry?;
-            let (true, Some(name)) = (entry.file_type()?.is_dir(), entry.file_name().to_str().map(str::to_owned)) else {
+            let (true, Some(name)) = (entry.file_type()?.is_dir(), entry.file_name().to_str().map(str::to_owned))
+            else {
                 continue;
             };
             let bucket = store.load(&name, entry.path())?;
@@ -157,11 +158,7 @@ impl Store {
             let newer = objects
                 .get(&object.attributes.key)
                 .is_none_or(|other| other.attributes.sequence < object.attributes.sequence);
-            let old = if newer {
-                objects.insert(object.attributes.key.clone(), object)
-            } else {
-                Some(object)
-            };
+            let old = if newer { objects.insert(object.attributes.key.clone(), object) } else { Some(object) };
             if let Some(Content::File(path)) = old.as_deref().map(|old| &old.content) {
                 fs::remove_file(path)?;
             }

@@ -35,7 +35,8 @@ impl Claims {
     pub(crate) fn announce(&mut self, algorithm: Option<&str>, headers: &HeaderMap) {
         self.algorithms.extend(algorithm.map(str::to_ascii_lowercase));
         let trailers = headers.get_all("x-amz-trailer").iter().filter_map(|value| value.to_str().ok());
-        let names = trailers.flat_map(|names| names.split(',')).filter_map(|name| name.trim().strip_prefix("x-amz-checksum-"));
+        let names =
+            trailers.flat_map(|names| names.split(',')).filter_map(|name| name.trim().strip_prefix("x-amz-checksum-"));
         self.algorithms.extend(names.map(str::to_ascii_lowercase));
     }
 

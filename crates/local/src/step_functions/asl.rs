@@ -58,12 +58,20 @@ pub(crate) enum Kind {
         timestamp_path: Option<String>,
     },
     #[serde(rename_all = "PascalCase")]
-    Choice { choices: Vec<Branch>, default: Option<String> },
+    Choice {
+        choices: Vec<Branch>,
+        default: Option<String>,
+    },
     #[serde(rename_all = "PascalCase")]
-    Pass { result: Option<Value> },
+    Pass {
+        result: Option<Value>,
+    },
     Succeed,
     #[serde(rename_all = "PascalCase")]
-    Fail { error: Option<String>, cause: Option<String> },
+    Fail {
+        error: Option<String>,
+        cause: Option<String>,
+    },
 }
 
 /// When and how often a task is tried again.
@@ -139,7 +147,8 @@ const QUESTIONS: &[&str] = &["IsBoolean", "IsNull", "IsNumeric", "IsPresent", "I
 impl Definition {
     /// Reads and checks a definition; the error is what `CreateStateMachine` says.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
-        let definition: Self = serde_json::from_str(text).map_err(|error| format!("INVALID_JSON_DESCRIPTION: {error}"))?;
+        let definition: Self =
+            serde_json::from_str(text).map_err(|error| format!("INVALID_JSON_DESCRIPTION: {error}"))?;
         let problems = definition.problems();
         if problems.is_empty() {
             Ok(definition)
@@ -210,7 +219,9 @@ impl State {
             }
             _ => {}
         }
-        problems.extend(all.iter().filter(|path| paths::parse(path).is_none()).map(|path| format!("`{path}` is not a path")));
+        problems.extend(
+            all.iter().filter(|path| paths::parse(path).is_none()).map(|path| format!("`{path}` is not a path")),
+        );
         problems
     }
 }

@@ -126,7 +126,10 @@ impl Step<'_> {
                     }
                 }
                 let next = next.ok_or_else(|| {
-                    Failure::new("States.NoChoiceMatched", format!("no choice of `{name}` matches and it has no default"))
+                    Failure::new(
+                        "States.NoChoiceMatched",
+                        format!("no choice of `{name}` matches and it has no default"),
+                    )
                 })?;
                 let output = self.output(input)?;
                 (Then::Go(Place::at(next, output.clone())), output)
@@ -193,7 +196,8 @@ impl Step<'_> {
                 Ok(result) => return Ok(Ok(result)),
                 Err(failure) => failure,
             };
-            let concerned = retry.iter().zip(&mut place.used).find(|(r, _)| paths::is_for(&r.error_equals, &failure.error));
+            let concerned =
+                retry.iter().zip(&mut place.used).find(|(r, _)| paths::is_for(&r.error_equals, &failure.error));
             let Some((retrier, used)) = concerned.filter(|(retrier, used)| **used < retrier.max_attempts) else {
                 return Ok(Err(failure));
             };
@@ -222,9 +226,11 @@ impl Step<'_> {
                 let invocation = pool.invocation(Bytes::from(text), Some(self.execution.arn.clone()));
                 let call = async {
                     match pool.enter().await {
-                        Ok(permit) => self.lambda.run(pool, invocation, permit).await.map_err(|error| {
-                            Failure::new(&error.kind, String::from_utf8_lossy(&error.body))
-                        }),
+                        Ok(permit) => self
+                            .lambda
+                            .run(pool, invocation, permit)
+                            .await
+                            .map_err(|error| Failure::new(&error.kind, String::from_utf8_lossy(&error.body))),
                         // Shutting down: the execution is saved where it is, and goes on after the next start.
                         Err(_) => std::future::pending().await,
                     }
@@ -239,7 +245,8 @@ impl Step<'_> {
             }
         };
         let result = result.and_then(|body| {
-            serde_json::from_slice::<Value>(&body).map_err(|error| Failure::runtime(format!("the function's answer: {error}")))
+            serde_json::from_slice::<Value>(&body)
+                .map_err(|error| Failure::runtime(format!("the function's answer: {error}")))
         });
         match &result {
             Ok(output) => {

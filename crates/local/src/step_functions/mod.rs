@@ -210,16 +210,16 @@ impl StepFunctions {
         let name = request.get("name").and_then(Value::as_str).unwrap_or(&drawn).to_owned();
         check_name(&name)?;
         let input = request.get("input").and_then(Value::as_str).unwrap_or("{}").to_owned();
-        let parsed: Value = serde_json::from_str(&input)
-            .map_err(|error| ApiError::client("InvalidExecutionInput", format!("Invalid State Machine Execution Input: '{error}'")))?;
+        let parsed: Value = serde_json::from_str(&input).map_err(|error| {
+            ApiError::client("InvalidExecutionInput", format!("Invalid State Machine Execution Input: '{error}'"))
+        })?;
         if input.len() > INPUT_LIMIT {
             return Err(ApiError::client("InvalidExecutionInput", format!("the input is over {INPUT_LIMIT} bytes")));
         }
         let mut machines = self.lock();
         let loaded = machines.get_mut(&machine_arn).ok_or_else(|| no_machine(&machine_arn))?;
-        let started = |record: &Record| {
-            json!({"executionArn": record.arn, "startDate": dates::epoch_seconds(record.started)})
-        };
+        let started =
+            |record: &Record| json!({"executionArn": record.arn, "startDate": dates::epoch_seconds(record.started)});
         if let Some(known) = loaded.executions.get(&name) {
             let record = known.record();
             if record.status == Status::Running && record.input == input {

@@ -114,11 +114,7 @@ impl World {
     }
 
     /// Sends a presigned request with a body.
-    pub async fn presigned(
-        &self,
-        request: &aws_sdk_s3::presigning::PresignedRequest,
-        body: &[u8],
-    ) -> (u16, String) {
+    pub async fn presigned(&self, request: &aws_sdk_s3::presigning::PresignedRequest, body: &[u8]) -> (u16, String) {
         let path = request.uri().strip_prefix(&self.aws.endpoint()).unwrap().to_owned();
         let headers: Vec<_> = request.headers().collect();
         self.raw(request.method(), &path, &headers, body).await
