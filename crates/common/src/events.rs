@@ -69,7 +69,8 @@ pub struct Event {
     order_name: String,
     epoch: Timestamp,
     leg: String,
-    event_type: String,
+    #[serde(rename = "event_type")]
+    kind: String,
     status: String,
     run_id: RunId,
     flow_id: String,
@@ -192,7 +193,7 @@ impl Recorder<'_> {
             order_name: order_name.to_owned(),
             epoch: at,
             leg: self.trace_id.leg(at),
-            event_type: event_type.to_owned(),
+            kind: event_type.to_owned(),
             status: status.to_owned(),
             run_id: self.run_id.clone(),
             flow_id: self.flow_id.to_owned(),
@@ -258,7 +259,7 @@ mod tests {
                 "a:1700000010.000001"
             ]
         );
-        assert_eq!(events[4].event_type, "completed");
+        assert_eq!(events[4].kind, "completed");
         let again = recorder.of_result(OrderNum::of_index(0), &"a".parse().unwrap(), &result, end);
         assert!(again.iter().zip(&events).all(|(a, b)| a.sk == b.sk));
     }

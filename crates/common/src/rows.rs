@@ -186,7 +186,7 @@ impl<'a> Rows<'a> {
             [("failure_reason", ":reason", ending.reason), ("log_location", ":log", ending.log_location)]
         {
             if let Some(value) = value {
-                expression.push_str(&format!(", {name} = {placeholder}"));
+                expression.extend([", ", name, " = ", placeholder]);
                 values.push((placeholder, text(value)));
             }
         }

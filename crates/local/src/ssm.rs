@@ -136,7 +136,9 @@ impl Ssm {
             "Intelligent-Tiering" => "Standard",
             tier @ ("Standard" | "Advanced") => tier,
             _ => {
-                return Err(validation("Member must satisfy enum value set: [Advanced, Intelligent-Tiering, Standard]"));
+                return Err(validation(
+                    "Member must satisfy enum value set: [Advanced, Intelligent-Tiering, Standard]",
+                ));
             }
         };
         let limit = if tier == "Standard" { STANDARD_LIMIT } else { ADVANCED_LIMIT };

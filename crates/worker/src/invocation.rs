@@ -67,7 +67,8 @@ pub async fn handle(
 ) -> Result<Report, WorkerError> {
     kill_leftovers().await?;
     let workspace = Workspace::create(&settings.scratch)?;
-    let report = Invocation { aws, settings, dispatch, lambda_deadline }.work(by, &workspace).await;
+    let invocation = Invocation { aws, settings, dispatch, lambda_deadline };
+    let report = Box::pin(invocation.work(by, &workspace)).await;
     let cleared =
         kill_leftovers().await.map_err(WorkerError::from).and_then(|_| workspace.remove().map_err(WorkerError::from));
     if let Err(error) = cleared {
@@ -96,7 +97,7 @@ impl Invocation<'_> {
         let (result, url) = match fetched {
             Ok(unlocked) => {
                 let url = unlocked.variables.get("CALLBACK_URL").cloned();
-                (self.run(unlocked, &claim, workspace).await, url)
+                (Box::pin(self.run(unlocked, &claim, workspace)).await, url)
             }
             Err(error) => (self.unstarted(&claim, &format!("the order could not be prepared: {error}")), None),
         };
@@ -122,7 +123,7 @@ impl Invocation<'_> {
     async fn run(&self, unlocked: Unlocked, claim: &Claim, workspace: &Workspace) -> OrderResult {
         let secrets = unlocked.variables.iter().filter(|(name, _)| !unlocked.plain.contains(*name));
         let masker = Masker::new(secrets.map(|(name, value)| (name.clone(), value.clone())));
-        match self.run_masked(&unlocked, &masker, claim, workspace).await {
+        match Box::pin(self.run_masked(&unlocked, &masker, claim, workspace)).await {
             Ok(result) => result,
             Err(error) => self.unstarted(claim, &masker.mask_str(&error.to_string())),
         }

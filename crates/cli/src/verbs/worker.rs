@@ -22,7 +22,8 @@ pub(crate) async fn worker() -> Result<Exit, Failure> {
     let settings = worker::Settings::load(&environment).map_err(|error| Failure::input(error.to_string()))?;
     worker::harden().map_err(|error| Failure::machine(format!("failed to protect the worker's memory: {error}")))?;
     let aws = Aws::load().await;
-    let report = worker::handle(&aws, &settings, &dispatch, format!("codebuild:{build}"), None).await;
+    let by = format!("codebuild:{build}");
+    let report = Box::pin(worker::handle(&aws, &settings, &dispatch, by, None)).await;
     match report.map_err(|error| Failure::machine(error.to_string()))? {
         Report::NotMine | Report::Ended(Outcome::Succeeded) => Ok(Exit::Success),
         Report::Ended(outcome) => Ok(outcome.into()),

@@ -231,7 +231,7 @@ fn variables(fetched: &Fetched, job: &Job) -> Result<Vec<Variables>, NotAccepted
                     values.extend(variables);
                 }
                 Err(problem) => {
-                    problems.add(&format!("orders[{index}].{field}[{position}]"), format_args!("`{path}` {problem}"))
+                    problems.add(&format!("orders[{index}].{field}[{position}]"), format_args!("`{path}` {problem}"));
                 }
             }
         }

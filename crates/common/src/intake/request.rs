@@ -99,6 +99,10 @@ pub struct Envelope {
     pub job: JobSource,
 }
 
+/// Fields of the envelope.
+const KNOWN: [&str; 7] =
+    ["job", "job_parameters_b64", "payload_s3_uri", "run_id", "trace_id", "done_endpt", "rerun_of"];
+
 /// Reads the envelope. The ids come back even when something is wrong, for the answer.
 pub fn read_envelope(
     body: &Value,
@@ -111,8 +115,6 @@ pub fn read_envelope(
         problems.add("", "the body must be an object with `job`, `job_parameters_b64` or `payload_s3_uri`");
         &nothing
     });
-    const KNOWN: [&str; 7] =
-        ["job", "job_parameters_b64", "payload_s3_uri", "run_id", "trace_id", "done_endpt", "rerun_of"];
     for name in fields.keys().filter(|name| !KNOWN.contains(&name.as_str())) {
         let hint =
             nearest(name, KNOWN.into_iter()).map_or_else(String::new, |near| format!("; did you mean `{near}`?"));

@@ -100,10 +100,10 @@ impl<'a> Checker<'a> {
                         self.problems.add(path, format_args!("must be from {min} to {max}, not {number}"));
                     }
                     (Some(min), _) if below => {
-                        self.problems.add(path, format_args!("must be at least {min}, not {number}"))
+                        self.problems.add(path, format_args!("must be at least {min}, not {number}"));
                     }
                     (_, Some(max)) if above => {
-                        self.problems.add(path, format_args!("must be at most {max}, not {number}"))
+                        self.problems.add(path, format_args!("must be at most {max}, not {number}"));
                     }
                     _ => {}
                 }
@@ -129,7 +129,7 @@ impl<'a> Checker<'a> {
                     let nearest = nearest(name, known.into_iter().flat_map(Map::keys).map(String::as_str));
                     let hint = nearest.map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
                     within_field(path, &shown(name), |path| {
-                        self.problems.add(path, format_args!("is no known field{hint}"))
+                        self.problems.add(path, format_args!("is no known field{hint}"));
                     });
                 }
                 Some(value_schema) => {

@@ -90,10 +90,6 @@ impl Rules {
             Ok(())
         }
     }
-
-    fn check_secret(&self, name: &str) -> Result<(), String> {
-        if name.chars().any(char::is_control) { Err("may not have control characters".to_owned()) } else { Ok(()) }
-    }
 }
 
 /// Reads and checks a job.
@@ -257,7 +253,7 @@ impl Validator<'_> {
         }
         let secret_manager_paths = order.secret_manager_paths.clone().unwrap_or_default();
         for (position, name) in secret_manager_paths.iter().enumerate() {
-            self.note(&format!("orders[{index}].secret_manager_paths[{position}]"), self.rules.check_secret(name));
+            self.note(&format!("orders[{index}].secret_manager_paths[{position}]"), check_secret(name));
         }
         if let Some(recipient) = &order.sops_key {
             self.note(&at("sops_key"), sops::check_recipient(recipient).map_err(|e| e.to_string()));
@@ -338,7 +334,7 @@ impl Validator<'_> {
                 }
             }
             return match parse_s3_uri(location) {
-                Some((bucket, key)) if key.ends_with(".zip") => {
+                Some((bucket, key)) if std::path::Path::new(&key).extension().is_some_and(|e| e == "zip") => {
                     self.note(&at("s3_location"), self.rules.check_source(&bucket, &key));
                     Source::S3 { bucket, key }
                 }
@@ -432,7 +428,7 @@ impl Validator<'_> {
                 Err("names nothing after the prefix".to_owned())
             }
             CredentialLocation::Parameter(path) => self.rules.check_parameter(path),
-            CredentialLocation::Secret(name) => self.rules.check_secret(name),
+            CredentialLocation::Secret(name) => check_secret(name),
         };
         self.note(field, checked);
         Some(location)
@@ -443,6 +439,10 @@ impl Validator<'_> {
             self.problems.add(path, problem);
         }
     }
+}
+
+fn check_secret(name: &str) -> Result<(), String> {
+    if name.chars().any(char::is_control) { Err("may not have control characters".to_owned()) } else { Ok(()) }
 }
 
 /// Whether a shell takes it as a variable's name.

@@ -26,16 +26,11 @@ const PAUSE: Duration = Duration::from_millis(100);
 pub(crate) struct OrderState {
     pub(crate) order_num: OrderNum,
     pub(crate) order_name: String,
-    #[serde(serialize_with = "as_word")]
     pub(crate) status: Status,
     pub(crate) timeout: u64,
     pub(crate) dispatched_at: Option<Timestamp>,
     pub(crate) ended_at: Option<Timestamp>,
     pub(crate) failure_reason: Option<String>,
-}
-
-fn as_word<S: serde::Serializer>(status: &Status, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(status.as_str())
 }
 
 /// `done`.
