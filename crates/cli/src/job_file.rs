@@ -49,7 +49,10 @@ fn parse(text: &str, path: &Path) -> Result<Value, Failure> {
         return serde_json::from_str(text)
             .map_err(|error| Failure::input(format!("`{}` is not JSON: {error}", path.display())));
     }
-    serde_saphyr::from_str(text).map_err(|error| Failure::input(format!("`{}` is not YAML: {error}", path.display())))
+    // `no`, `on` and `y` are words, as YAML 1.2 has it.
+    let options = serde_saphyr::options! { strict_booleans: true };
+    serde_saphyr::from_str_with_options(text, options)
+        .map_err(|error| Failure::input(format!("`{}` is not YAML: {error}", path.display())))
 }
 
 #[cfg(test)]
@@ -66,6 +69,12 @@ mod tests {
         assert_eq!(parse(yaml, Path::new("-")).unwrap(), job);
         assert_eq!(parse(&job.to_string(), Path::new("-")).unwrap(), job);
         assert_eq!(parse(&job.to_string(), Path::new("job.yml")).unwrap(), job);
+    }
+
+    #[test]
+    fn words_are_no_booleans() {
+        let job = parse("env_vars: {COUNTRY: no, SWITCH: on, FLAG: y}", Path::new("job.yaml")).unwrap();
+        assert_eq!(job, json!({"env_vars": {"COUNTRY": "no", "SWITCH": "on", "FLAG": "y"}}));
     }
 
     #[test]

@@ -17,6 +17,11 @@ pub const SLOW_TICK_AFTER_SECS: u64 = 6 * 3600;
 /// … ticks come in this distance, so that a week's stay under Step Functions' 25,000 events an execution.
 pub const SLOW_TICK_SECS: u64 = 300;
 
+/// For these many seconds after the job's deadline, longer than the longest `stop_grace` and the time to report, …
+pub const ENDING_SECS: u64 = 600;
+/// … ticks come in this distance, so that an order whose worker is gone ends in time.
+pub const ENDING_TICK_SECS: u64 = 15;
+
 /// Input of an execution.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Watch {
@@ -96,7 +101,8 @@ mod tests {
         // A look is a wait (2 events), a task (scheduled, started, succeeded, entered, exited: 5) and a choice (2).
         const EVENTS_A_LOOK: u64 = 9;
         let week = 7 * 86_400;
-        let looks = SLOW_TICK_AFTER_SECS / TICK_SECS + (week - SLOW_TICK_AFTER_SECS) / SLOW_TICK_SECS;
+        let ending = ENDING_SECS / ENDING_TICK_SECS;
+        let looks = SLOW_TICK_AFTER_SECS / TICK_SECS + (week - SLOW_TICK_AFTER_SECS) / SLOW_TICK_SECS + ending;
         assert!(looks * EVENTS_A_LOOK < 25_000, "{looks} looks");
     }
 

@@ -162,7 +162,10 @@ impl<'a> Pass<'a> {
         if !news.cancelled.is_empty() {
             self.apply_cancellations(&news.cancelled).await?;
         }
-        self.apply_deadline().await?;
+        // The tick comes at the deadline and looks at everything; a callback after it need not do so again.
+        if only.is_none() {
+            self.apply_deadline().await?;
+        }
         // An order that cannot be started ends at once, and what waits for it is looked at again.
         loop {
             if self.budget.is_spent() {

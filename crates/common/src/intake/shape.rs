@@ -48,6 +48,38 @@ pub fn check(schema: &Value, value: &Value, problems: &mut Problems) {
     Checker { definitions: schema.get("$defs"), problems }.check(schema, value, &mut String::new());
 }
 
+/// The parts of an object that fit, so that they can be looked at further while the others are reported: fields that do
+/// not fit are left out, or replaced where `stand_in` has a value for them.
+pub fn sound_fields(
+    schema: &Value,
+    definition: Option<&str>,
+    value: &Value,
+    stand_in: fn(&str) -> Option<Value>,
+) -> Map<String, Value> {
+    let definitions = schema.get("$defs");
+    let own = definition.and_then(|name| definitions?.get(name)).unwrap_or(schema);
+    let known = own.get("properties").and_then(Value::as_object);
+    let nothing = Map::new();
+    let fields = value.as_object().unwrap_or(&nothing);
+    let mut sound = Map::new();
+    for (name, field_schema) in known.into_iter().flatten() {
+        let fits = |value: &&Value| {
+            let mut problems = Problems::default();
+            Checker { definitions, problems: &mut problems }.check(field_schema, value, &mut String::new());
+            problems.is_empty()
+        };
+        let is_required =
+            own.get("required").and_then(Value::as_array).is_some_and(|names| names.contains(&name.as_str().into()));
+        let given = fields.get(name);
+        let kept = given.filter(fits).cloned();
+        let kept = kept.or_else(|| (given.is_some() || is_required).then(|| stand_in(name)).flatten());
+        if let Some(value) = kept {
+            sound.insert(name.clone(), value);
+        }
+    }
+    sound
+}
+
 struct Checker<'a> {
     definitions: Option<&'a Value>,
     problems: &'a mut Problems,
@@ -240,7 +272,12 @@ pub fn shown(text: &str) -> String {
     shown
 }
 
-/// The known name that is nearest.
+/// The known name that was probably meant.
+pub fn similar<'n>(name: &str, known: impl Iterator<Item = &'n str>) -> Option<&'n str> {
+    nearest(name, known).filter(|near| strsim::jaro_winkler(name, near) > 0.75)
+}
+
+/// The known name that is nearest, however far.
 pub fn nearest<'n>(name: &str, known: impl Iterator<Item = &'n str>) -> Option<&'n str> {
     // A name of kilobytes is near to nothing, and comparing costs the product of the lengths.
     let name = (name.len() <= 128).then_some(name)?;

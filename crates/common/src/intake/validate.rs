@@ -9,11 +9,11 @@ use serde_json::Value;
 
 use super::{
     request::parse_s3_uri,
-    shape::{self, Problems, nearest, shown},
+    shape::{self, Problems, shown, similar},
 };
 use crate::{
     git, graph,
-    ids::{OrderName, OrderNum, is_name},
+    ids::{MAX_ORDERS, OrderName, OrderNum, is_name},
     job::{JobDocument, OrderDocument, TargetChoice},
     keys,
     order::{CredentialLocation, Job, Order, Source},
@@ -92,17 +92,46 @@ impl Rules {
     }
 }
 
-/// Reads and checks a job.
+/// Reads and checks a job. What does not even have the right shape is reported with the rest: the parts that have are
+/// still held against the other rules.
 pub fn validate(document: &Value, rules: &Rules) -> Result<Job, Vec<String>> {
+    let schema = crate::job::schema();
     let mut problems = Problems::default();
-    shape::check(&crate::job::schema(), document, &mut problems);
-    if !problems.is_empty() {
-        return Err(problems.into_vec());
-    }
-    let document: JobDocument =
-        serde_json::from_value(document.clone()).map_err(|error| vec![format!("the job cannot be read: {error}")])?;
-    let job = Validator { rules, problems: &mut problems }.job(document);
+    shape::check(&schema, document, &mut problems);
+    let sound = if problems.is_empty() { document.clone() } else { sound_parts(&schema, document) };
+    let job = match serde_json::from_value::<JobDocument>(sound) {
+        Ok(document) => Validator { rules, problems: &mut problems }.job(document),
+        Err(error) => {
+            problems.add("", format_args!("the job cannot be read: {error}"));
+            return Err(problems.into_vec());
+        }
+    };
     if problems.is_empty() { Ok(job) } else { Err(problems.into_vec()) }
+}
+
+/// The document with what does not fit left out, or replaced by what causes no problem of its own.
+fn sound_parts(schema: &Value, document: &Value) -> Value {
+    let of_job = |name: &str| match name {
+        "username" => Some("unknown".into()),
+        "orders" => Some(Value::Array(Vec::new())),
+        "git_repo" => Some("org/repo".into()),
+        _ => None,
+    };
+    let of_order = |name: &str| match name {
+        "cmds" => Some(vec!["true"].into()),
+        "timeout" => Some(1.into()),
+        "execution_target" => Some("lambda".into()),
+        "git_repo" => Some("org/repo".into()),
+        _ => None,
+    };
+    let mut job = shape::sound_fields(schema, None, document, of_job);
+    let orders = document.get("orders").and_then(Value::as_array).into_iter().flatten().take(MAX_ORDERS);
+    let sound = |order: &Value| match order {
+        Value::Object(_) => Value::Object(shape::sound_fields(schema, Some("OrderDocument"), order, of_order)),
+        _ => serde_json::json!({"cmds": ["true"], "timeout": 1, "execution_target": "lambda"}),
+    };
+    job.insert("orders".to_owned(), orders.map(sound).collect());
+    Value::Object(job)
 }
 
 struct Validator<'a> {
@@ -396,7 +425,7 @@ impl Validator<'_> {
             let path = format!("orders[{index}].dependencies[{position}]");
             match names.get(name) {
                 None => {
-                    let near = nearest(name, names.keys().map(String::as_str));
+                    let near = similar(name, names.keys().map(String::as_str));
                     let hint = near.map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
                     self.problems.add(&path, format_args!("`{}` is no order's name or queue id{hint}", shown(name)));
                 }
