@@ -37,6 +37,13 @@ async fn handle(environment: &Environment, role: &str, event: LambdaEvent<Value>
         }
         "done" => Ok(json!({"done": earlier >= payload["after"].as_u64().unwrap_or_default(), "wait_seconds": 30})),
         "status" => Ok(json!({"statusCode": 418, "body": "short and stout"})),
+        "put" => {
+            let config = aws_config::load_defaults(aws_config::BehaviorVersion::latest()).await;
+            let field = |name: &str| payload[name].as_str().unwrap_or_default().to_owned();
+            let put = aws_sdk_s3::Client::new(&config).put_object().bucket(field("bucket")).key(field("key"));
+            put.body(Vec::new().into()).send().await?;
+            Ok(record)
+        }
         "deadline" => Ok(json!({"deadline": context.deadline})),
         _ => Ok(record),
     }

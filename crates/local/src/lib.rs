@@ -145,10 +145,7 @@ impl EmbeddedAws {
         let listener = TcpListener::bind(("127.0.0.1", options.port))
             .await
             .map_err(|source| StartError::Listen { port: options.port, source })?;
-        let port = listener
-            .local_addr()
-            .map_err(|source| StartError::Listen { port: options.port, source })?
-            .port();
+        let port = listener.local_addr().map_err(|source| StartError::Listen { port: options.port, source })?.port();
         let clock = options.clock;
         let stack = Stack::embedded();
         let sessions = Arc::new(Sessions::new());
@@ -231,6 +228,7 @@ impl EmbeddedAws {
     /// # Errors
     ///
     /// Parameter Store refuses the name or the value.
+    #[expect(clippy::unused_async, reason = "so that callers need not change when it comes to wait")]
     pub async fn put_parameter(&self, name: &str, value: SecretString) -> Result<(), PutError> {
         let request = json!({
             "Name": name, "Value": value.expose_secret(), "Type": "SecureString", "Overwrite": true,
@@ -244,6 +242,7 @@ impl EmbeddedAws {
     /// # Errors
     ///
     /// Secrets Manager refuses the name or the value.
+    #[expect(clippy::unused_async, reason = "so that callers need not change when it comes to wait")]
     pub async fn put_secret(&self, name: &str, value: SecretString) -> Result<(), PutError> {
         let secrets = &self.services.secrets;
         let create = json!({"Name": name, "SecretString": value.expose_secret()});

@@ -19,7 +19,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    control, dates, dynamodb::{self, DynamoDb},
+    control, dates,
+    dynamodb::{self, DynamoDb},
     errors::{ApiError, respond},
     gate::Gate,
     http_api,
@@ -118,7 +119,11 @@ impl Services {
         if path.starts_with(RUNTIME_PATH) {
             return Ok(match collect(body, SYNC_PAYLOAD_LIMIT + ENVELOPE).await {
                 Some(body) => self.lambda.launcher.runtime_api(&parts, body).await,
-                None => respond(StatusCode::PAYLOAD_TOO_LARGE, "application/json", r#"{"errorType":"RequestEntityTooLarge"}"#),
+                None => respond(
+                    StatusCode::PAYLOAD_TOO_LARGE,
+                    "application/json",
+                    r#"{"errorType":"RequestEntityTooLarge"}"#,
+                ),
             });
         }
         if path.starts_with(control::PATH) {
@@ -155,7 +160,7 @@ impl Services {
 
     async fn api(&self, role: common::stack::Function, parts: &Parts, body: Incoming) -> Result<Response, Cut> {
         let operation = format!("{} {}", parts.method, parts.uri.path());
-        let call = self.call(Service::Api, &operation, parts.uri.path(), None);
+        let call = call_of(Service::Api, &operation, parts.uri.path(), None);
         let body = collect(body, http_api::BODY_LIMIT).await;
         self.gate
             .pass(&call, None, async {
@@ -168,21 +173,16 @@ impl Services {
     }
 
     /// A service of the JSON protocols.
-    async fn json(
-        &self,
-        service: Service,
-        operation: &str,
-        parts: &Parts,
-        body: Incoming,
-    ) -> Result<Response, Cut> {
+    async fn json(&self, service: Service, operation: &str, parts: &Parts, body: Incoming) -> Result<Response, Cut> {
         let Some(body) = collect(body, dynamodb::BODY_LIMIT).await else {
-            let error = ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "RequestEntityTooLarge", "the request is too large");
+            let error =
+                ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "RequestEntityTooLarge", "the request is too large");
             return Ok(error.respond(service));
         };
         let session = self.session(parts);
         let request = serde_json::from_slice::<Value>(&body);
         let key = request.as_ref().map(|request| key_of(service, request)).unwrap_or_default();
-        let call = self.call(service, operation, &key, session.as_deref());
+        let call = call_of(service, operation, &key, session.as_deref());
         let perform = async {
             if let Err(error) = signature::verify(service, parts, &body, session.as_deref(), dates::machine_now()) {
                 return error.respond(service);
@@ -215,7 +215,7 @@ impl Services {
     async fn lambda(&self, parts: &Parts, body: Incoming) -> Result<Response, Cut> {
         let target = Target::of(&parts.method, parts.uri.path());
         let session = self.session(parts);
-        let call = self.call(Service::Lambda, target.operation, &target.function, session.as_deref());
+        let call = call_of(Service::Lambda, target.operation, &target.function, session.as_deref());
         let parent = call.parent.clone();
         let Some(body) = collect(body, SYNC_PAYLOAD_LIMIT + ENVELOPE).await else {
             let message = format!("the payload is over {SYNC_PAYLOAD_LIMIT} bytes");
@@ -236,7 +236,7 @@ impl Services {
         let body = collect(body, ENVELOPE).await.unwrap_or_default();
         let action = sts::action(&body).unwrap_or_default();
         let session = self.session(parts);
-        let call = self.call(Service::Sts, &action, "", session.as_deref());
+        let call = call_of(Service::Sts, &action, "", session.as_deref());
         let perform = async {
             let now = dates::machine_now();
             match signature::verify(Service::Sts, parts, &body, session.as_deref(), now) {
@@ -249,7 +249,7 @@ impl Services {
 
     async fn s3(&self, parts: Parts, body: Incoming, session: Option<Arc<Session>>) -> Result<Response, Cut> {
         let (operation, key) = s3::operation(&parts.method, &parts.uri, &parts.headers);
-        let call = self.call(Service::S3, operation, &key, session.as_deref());
+        let call = call_of(Service::S3, operation, &key, session.as_deref());
         let parent = call.parent.clone();
         let owner = session.clone();
         let perform = async {
@@ -267,17 +267,18 @@ impl Services {
     fn session(&self, parts: &Parts) -> Option<Arc<Session>> {
         self.sessions.get(signature::Authorization::of(parts)?.access_key)
     }
+}
 
-    fn call(&self, service: Service, operation: &str, key: &str, session: Option<&Session>) -> Call {
-        let running = session.and_then(|session| session.running.clone());
-        Call {
-            function: running.as_ref().map_or(CLIENT, |running| running.function).to_owned(),
-            service,
-            operation: operation.to_owned(),
-            key: key.to_owned(),
-            parent: running.as_ref().and_then(|running| running.request()),
-            running,
-        }
+/// The call as it is recorded.
+fn call_of(service: Service, operation: &str, key: &str, session: Option<&Session>) -> Call {
+    let running = session.and_then(|session| session.running.clone());
+    Call {
+        function: running.as_ref().map_or(CLIENT, |running| running.function).to_owned(),
+        service,
+        operation: operation.to_owned(),
+        key: key.to_owned(),
+        parent: running.as_ref().and_then(|running| running.request()),
+        running,
     }
 }
 

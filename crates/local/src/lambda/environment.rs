@@ -24,12 +24,15 @@ use tokio::{
 
 use crate::{
     dates,
-    lambda::{FunctionError, Invocation, process::{Running, kill_group}},
+    lambda::{
+        FunctionError, Invocation,
+        process::{Running, kill_group},
+    },
 };
 
 /// How long a new process may take until it asks for its first event, in machine time. Lambda allows 10 s; a busy
 /// two-core machine that starts many at once needs more.
-const INIT_LIMIT: Duration = Duration::from_secs(60);
+const INIT_LIMIT: Duration = Duration::from_mins(1);
 
 /// An event on its way to a process.
 #[derive(Debug)]

@@ -11,7 +11,11 @@ use std::{
     sync::{Arc, PoisonError, RwLock},
 };
 
-use common::{clock::Clock, env as variables, stack::{Function, Stack}};
+use common::{
+    clock::Clock,
+    env as variables,
+    stack::{Function, Stack},
+};
 use tokio::process::Command;
 use tokio_util::task::TaskTracker;
 
@@ -161,10 +165,9 @@ impl Launcher {
 /// need to reach the user's keys.
 fn inherited() -> impl Iterator<Item = (OsString, OsString)> {
     env::vars_os().filter_map(|(name, value)| match name.to_str()? {
-        "PATH" | "SSH_AUTH_SOCK" => Some((name, value)),
+        // Instrumented binaries write their counts where LLVM_PROFILE_FILE says.
+        "PATH" | "SSH_AUTH_SOCK" | "LLVM_PROFILE_FILE" => Some((name, value)),
         "HOME" => Some(("AWS_EXE_SYS_LOCAL_HOME".into(), value)),
-        // Instrumented binaries write their counts where this says.
-        "LLVM_PROFILE_FILE" => Some((name, value)),
         _ => None,
     })
 }

@@ -233,7 +233,11 @@ impl Lambda {
             result
         });
         task.await.unwrap_or_else(|error| {
-            Err(FunctionError::new("Runtime.ExitError", &request_id, &format!("Error: the invocation broke off: {error}")))
+            Err(FunctionError::new(
+                "Runtime.ExitError",
+                &request_id,
+                &format!("Error: the invocation broke off: {error}"),
+            ))
         })
     }
 
