@@ -1,7 +1,7 @@
 //! A function for the tests of this crate: does what its event's field `probe` says, and writes each invocation as a
 //! JSON line to the file that `PROBE_LOG` names.
 
-use std::{fs::OpenOptions, io::Write as _, time::Duration};
+use std::{fs::OpenOptions, io::Write as _, os::unix::process::CommandExt as _, time::Duration};
 
 use common::env::Environment;
 use lambda_runtime::{Error, LambdaEvent, service_fn};
@@ -29,6 +29,11 @@ async fn handle(environment: &Environment, role: &str, event: LambdaEvent<Value>
         "sleep" => {
             tokio::time::sleep(Duration::from_millis(payload["ms"].as_u64().unwrap_or_default())).await;
             Ok(record)
+        }
+        // Leaves a process behind, in a group of its own, as the worker's commands are.
+        "leave" => {
+            let child = std::process::Command::new("sleep").arg("600").process_group(0).spawn()?;
+            Ok(json!({"pid": std::process::id(), "left": child.id()}))
         }
         "environment" => {
             let variables: serde_json::Map<String, Value> =

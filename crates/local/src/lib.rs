@@ -206,6 +206,7 @@ impl EmbeddedAws {
             step_functions,
             ssm,
             secrets,
+            calls: TaskTracker::new(),
         });
         let stop = CancellationToken::new();
         let server = tokio::spawn(server::serve(listener, Arc::clone(&services), stop.clone()));
@@ -282,6 +283,9 @@ impl EmbeddedAws {
         self.stop.cancel();
         // It returns when it is told to; a panic in it would have been reported where it happened.
         drop((&mut self.server).await);
+        self.services.calls.close();
+        // Calls that a fault script delays are not waited for.
+        drop(tokio::time::timeout(SHUTDOWN_GRACE, self.services.calls.wait()).await);
         if let Some(lock) = self.folder.lock.take() {
             lock.unlock().map_err(StartError::files(&self.folder.path))?;
         }

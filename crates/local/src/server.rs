@@ -16,7 +16,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use s3s::Body;
 use serde_json::{Value, json};
 use tokio::net::{TcpListener, TcpStream};
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     control, dates,
@@ -65,6 +65,8 @@ pub(crate) struct Services {
     pub(crate) step_functions: Arc<StepFunctions>,
     pub(crate) ssm: Ssm,
     pub(crate) secrets: Secrets,
+    /// The calls that are being served.
+    pub(crate) calls: TaskTracker,
 }
 
 /// Accepts connections until it is told to stop.
@@ -100,7 +102,18 @@ async fn connection(stream: TcpStream, services: Arc<Services>) {
     }
     let service = service_fn(move |request| {
         let services = Arc::clone(&services);
-        async move { services.handle(request).await }
+        async move {
+            // A process that waits for its next event and dies must not be given one: this call ends with its connection.
+            if request.uri().path().starts_with(RUNTIME_PATH) {
+                return services.runtime(request).await;
+            }
+            // Every other call is carried out to its end, even when its caller is gone, as on AWS.
+            let calls = services.calls.clone();
+            calls.spawn(services.handle(request)).await.unwrap_or_else(|error| {
+                tracing::error!(%error, "a call broke off");
+                Err(Cut)
+            })
+        }
     });
     let served = http1::Builder::new().timer(TokioTimer::new()).serve_connection(TokioIo::new(stream), service).await;
     if let Err(error) = served {
@@ -109,23 +122,25 @@ async fn connection(stream: TcpStream, services: Arc<Services>) {
 }
 
 impl Services {
+    async fn runtime(&self, request: Request<Incoming>) -> Result<Response, Cut> {
+        let (parts, body) = request.into_parts();
+        if !is_loopback(&parts) {
+            return Ok(forbidden());
+        }
+        Ok(match collect(body, SYNC_PAYLOAD_LIMIT + ENVELOPE).await {
+            Some(body) => self.lambda.launcher.runtime_api(&parts, body).await,
+            None => {
+                respond(StatusCode::PAYLOAD_TOO_LARGE, "application/json", r#"{"errorType":"RequestEntityTooLarge"}"#)
+            }
+        })
+    }
+
     async fn handle(self: Arc<Self>, request: Request<Incoming>) -> Result<Response, Cut> {
         let (parts, body) = request.into_parts();
         if !is_loopback(&parts) {
-            let body = json!({"message": "the Host of a request must be the loopback"}).to_string();
-            return Ok(respond(StatusCode::FORBIDDEN, "application/json", body));
+            return Ok(forbidden());
         }
         let path = parts.uri.path();
-        if path.starts_with(RUNTIME_PATH) {
-            return Ok(match collect(body, SYNC_PAYLOAD_LIMIT + ENVELOPE).await {
-                Some(body) => self.lambda.launcher.runtime_api(&parts, body).await,
-                None => respond(
-                    StatusCode::PAYLOAD_TOO_LARGE,
-                    "application/json",
-                    r#"{"errorType":"RequestEntityTooLarge"}"#,
-                ),
-            });
-        }
         if path.starts_with(control::PATH) {
             return Ok(control::call(&self, &parts, collect(body, ENVELOPE).await));
         }
@@ -267,6 +282,12 @@ impl Services {
     fn session(&self, parts: &Parts) -> Option<Arc<Session>> {
         self.sessions.get(signature::Authorization::of(parts)?.access_key)
     }
+}
+
+/// To whoever calls under another name than the loopback's.
+fn forbidden() -> Response {
+    let body = json!({"message": "the Host of a request must be the loopback"}).to_string();
+    respond(StatusCode::FORBIDDEN, "application/json", body)
 }
 
 /// The call as it is recorded.

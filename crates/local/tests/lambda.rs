@@ -160,13 +160,24 @@ async fn what_is_not_there_or_too_large_is_refused() {
     assert_eq!(missing.into_service_error().meta().code(), Some("ResourceNotFoundException"));
 }
 
+/// Whether a process is there; one that has ended and that nobody has asked about is not.
+fn is_running(pid: &Value) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit_once(')').is_some_and(|(_, fields)| !fields.trim_start().starts_with('Z'))
+}
+
 #[tokio::test]
-async fn shutdown_leaves_no_process() {
+async fn nothing_outlives_its_environment() {
     let world = world(|_| {}).await;
-    let (seen, _) = invoke(&world, WORKER, json!({})).await;
-    let pid = i32::try_from(seen["pid"].as_i64().unwrap()).unwrap();
+    let leave = || invoke(&world, WORKER, json!({"probe": "leave"}));
+    let (first, _) = leave().await;
+    assert!(is_running(&first["pid"]) && is_running(&first["left"]));
+    invoke(&world, WORKER, json!({"probe": "exit"})).await;
+    assert!(!is_running(&first["pid"]) && !is_running(&first["left"]));
+    let (second, _) = leave().await;
+    assert!(is_running(&second["pid"]) && is_running(&second["left"]));
     let data = world.aws.data().to_owned();
     world.aws.shutdown().await.unwrap();
-    assert!(nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), None).is_err());
+    assert!(!is_running(&second["pid"]) && !is_running(&second["left"]));
     assert!(!data.exists());
 }

@@ -26,7 +26,7 @@ use crate::{
     dates,
     lambda::{
         FunctionError, Invocation,
-        process::{Running, kill_group},
+        process::{Running, kill_group, kill_inside},
     },
 };
 
@@ -101,6 +101,7 @@ impl Environment {
             if pid > 0 {
                 kill_group(pid);
             }
+            kill_inside(&scratch);
             forget(&id);
             if let Err(error) = tokio::fs::remove_dir_all(&scratch).await {
                 tracing::warn!(%error, scratch = %scratch.display(), "an environment's folder could not be removed");

@@ -165,8 +165,7 @@ impl Launcher {
 /// need to reach the user's keys.
 fn inherited() -> impl Iterator<Item = (OsString, OsString)> {
     env::vars_os().filter_map(|(name, value)| match name.to_str()? {
-        // Instrumented binaries write their counts where LLVM_PROFILE_FILE says.
-        "PATH" | "SSH_AUTH_SOCK" | "LLVM_PROFILE_FILE" => Some((name, value)),
+        "PATH" | "SSH_AUTH_SOCK" => Some((name, value)),
         "HOME" => Some(("AWS_EXE_SYS_LOCAL_HOME".into(), value)),
         _ => None,
     })

@@ -95,14 +95,14 @@ impl World {
     /// Sends one request as it is written here, and returns status and body.
     pub(crate) async fn raw(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> (u16, String) {
         let address = self.aws.endpoint().trim_start_matches("http://").to_owned();
-        let mut head = format!("{method} {path} HTTP/1.1\r\nconnection: close\r\ncontent-length: {}\r\n", body.len());
+        let length = body.len().to_string();
+        let mut all = vec![("connection", "close"), ("content-length", &length)];
         if !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("host")) {
-            head += &format!("host: {address}\r\n");
+            all.push(("host", &address));
         }
-        for (name, value) in headers {
-            head += &format!("{name}: {value}\r\n");
-        }
-        let mut stream = TcpStream::connect(address).await.unwrap();
+        let lines = all.iter().chain(headers).map(|(name, value)| format!("{name}: {value}\r\n"));
+        let head = format!("{method} {path} HTTP/1.1\r\n{}", lines.collect::<String>());
+        let mut stream = TcpStream::connect(&address).await.unwrap();
         stream.write_all(format!("{head}\r\n").as_bytes()).await.unwrap();
         stream.write_all(body).await.unwrap();
         let mut answer = Vec::new();
