@@ -48,6 +48,7 @@ mod http_api;
 mod ids;
 mod lambda;
 mod options;
+mod peer;
 pub mod record;
 mod s3;
 mod secrets;

@@ -6,7 +6,11 @@
 //!        └── gate (faults, record) → signature → service ─▶ response
 //! ```
 
-use std::{fmt, net::IpAddr, sync::Arc};
+use std::{
+    fmt,
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+};
 
 use bytes::Bytes;
 use http::{Method, Request, StatusCode, header, request::Parts};
@@ -24,7 +28,8 @@ use crate::{
     errors::{ApiError, respond},
     gate::Gate,
     http_api,
-    lambda::{Lambda, SYNC_PAYLOAD_LIMIT, api::Target, launch::RUNTIME_PATH, queue::Queue},
+    lambda::{Lambda, SYNC_PAYLOAD_LIMIT, api::Target, launch::RUNTIME_PATH, process::Running, queue::Queue},
+    peer,
     record::{CLIENT, Call},
     s3,
     secrets::Secrets,
@@ -72,10 +77,10 @@ pub(crate) struct Services {
 /// Accepts connections until it is told to stop.
 pub(crate) async fn serve(listener: TcpListener, services: Arc<Services>, stop: CancellationToken) {
     loop {
-        let stream = tokio::select! {
+        let (stream, peer) = tokio::select! {
             () = stop.cancelled() => return,
             accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => stream,
+                Ok(accepted) => accepted,
                 Err(error) => {
                     // Out of file descriptors, most likely: there may be some when others have ended.
                     tracing::warn!(%error, "a connection could not be accepted");
@@ -88,13 +93,13 @@ pub(crate) async fn serve(listener: TcpListener, services: Arc<Services>, stop: 
         tokio::spawn(async move {
             tokio::select! {
                 () = stop.cancelled() => {}
-                () = connection(stream, services) => {}
+                () = connection(stream, peer, services) => {}
             }
         });
     }
 }
 
-async fn connection(stream: TcpStream, services: Arc<Services>) {
+async fn connection(stream: TcpStream, peer: SocketAddr, services: Arc<Services>) {
     // Without it small answers wait 20 to 30 ms for an acknowledgement.
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "a connection is gone already");
@@ -109,7 +114,7 @@ async fn connection(stream: TcpStream, services: Arc<Services>) {
             }
             // Every other call is carried out to its end, even when its caller is gone, as on AWS.
             let calls = services.calls.clone();
-            calls.spawn(services.handle(request)).await.unwrap_or_else(|error| {
+            calls.spawn(services.handle(request, peer)).await.unwrap_or_else(|error| {
                 tracing::error!(%error, "a call broke off");
                 Err(Cut)
             })
@@ -135,7 +140,7 @@ impl Services {
         })
     }
 
-    async fn handle(self: Arc<Self>, request: Request<Incoming>) -> Result<Response, Cut> {
+    async fn handle(self: Arc<Self>, request: Request<Incoming>, peer: SocketAddr) -> Result<Response, Cut> {
         let (parts, body) = request.into_parts();
         if !is_loopback(&parts) {
             return Ok(forbidden());
@@ -170,7 +175,7 @@ impl Services {
             // Nobody sends S3 unsigned JSON: this is meant for the HTTP API.
             return Ok(ApiError::unknown_operation(Service::Api, path).respond(Service::Api));
         }
-        self.s3(parts, body, session).await
+        self.s3(parts, body, session, peer).await
     }
 
     async fn api(&self, role: common::stack::Function, parts: &Parts, body: Incoming) -> Result<Response, Cut> {
@@ -262,9 +267,22 @@ impl Services {
         self.gate.pass(&call, session.as_deref(), perform).await
     }
 
-    async fn s3(&self, parts: Parts, body: Incoming, session: Option<Arc<Session>>) -> Result<Response, Cut> {
+    async fn s3(
+        &self,
+        parts: Parts,
+        body: Incoming,
+        session: Option<Arc<Session>>,
+        peer: SocketAddr,
+    ) -> Result<Response, Cut> {
         let (operation, key) = s3::operation(&parts.method, &parts.uri, &parts.headers);
-        let call = call_of(Service::S3, operation, &key, session.as_deref());
+        let call = if s3::is_presigned(&parts.headers, &parts.uri) {
+            let lambda = Arc::clone(&self.lambda);
+            // A look into the kernel's tables takes a millisecond on a busy machine.
+            let owner = move || lambda.launcher.owner_of(peer::socket(peer)?);
+            call_by(Service::S3, operation, &key, tokio::task::spawn_blocking(owner).await.ok().flatten())
+        } else {
+            call_of(Service::S3, operation, &key, session.as_deref())
+        };
         let parent = call.parent.clone();
         let owner = session.clone();
         let perform = async {
@@ -290,9 +308,13 @@ fn forbidden() -> Response {
     respond(StatusCode::FORBIDDEN, "application/json", body)
 }
 
-/// The call as it is recorded.
+/// The call as it is recorded, by whoever has the session.
 fn call_of(service: Service, operation: &str, key: &str, session: Option<&Session>) -> Call {
-    let running = session.and_then(|session| session.running.clone());
+    call_by(service, operation, key, session.and_then(|session| session.running.clone()))
+}
+
+/// The call as it is recorded, by an environment or the client.
+fn call_by(service: Service, operation: &str, key: &str, running: Option<Arc<Running>>) -> Call {
     Call {
         function: running.as_ref().map_or(CLIENT, |running| running.function).to_owned(),
         service,

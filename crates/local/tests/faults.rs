@@ -5,7 +5,9 @@ mod support;
 use std::collections::BTreeSet;
 
 use aws_sdk_lambda::{primitives::Blob, types::InvocationType};
-use aws_sdk_s3::{operation::put_object::builders::PutObjectFluentBuilder, primitives::ByteStream};
+use aws_sdk_s3::{
+    operation::put_object::builders::PutObjectFluentBuilder, presigning::PresigningConfig, primitives::ByteStream,
+};
 use local::faults::Script;
 use serde_json::{Value, json};
 use support::{INTERNAL, World, eventually, world};
@@ -110,6 +112,18 @@ async fn the_caller_is_killed_before_or_after_its_call() {
         let there = world.s3().head_object().bucket(INTERNAL).key(key).send().await.is_ok();
         assert_eq!(there, key == "after");
     }
+    // A presigned URL that the client signed, used by the worker.
+    let expiring = PresigningConfig::expires_in(std::time::Duration::from_mins(1)).unwrap();
+    world.aws.set_faults(script(json!([{"function": "worker", "key": "/signed", "action": "kill_after"}])));
+    let url = world.s3().put_object().bucket(INTERNAL).key("signed").presigned(expiring).await.unwrap();
+    let host = world.aws.endpoint().replace("http://", "");
+    let path = url.uri().strip_prefix(&world.aws.endpoint()).unwrap();
+    let event = json!({"probe": "upload", "host": host, "path": path}).to_string();
+    let invoked =
+        world.lambda().invoke().function_name("exe-sys-worker").payload(Blob::new(event)).send().await.unwrap();
+    assert_eq!(invoked.function_error(), Some("Unhandled"));
+    world.s3().head_object().bucket(INTERNAL).key("signed").send().await.unwrap();
+
     // An unharmed call is recorded with its caller.
     let event = json!({"probe": "put", "bucket": INTERNAL, "key": "fine"}).to_string();
     let invoke = world.lambda().invoke().function_name("exe-sys-worker").invocation_type(InvocationType::Event);
@@ -117,6 +131,6 @@ async fn the_caller_is_killed_before_or_after_its_call() {
     eventually(|| async { world.s3().head_object().bucket(INTERNAL).key("fine").send().await.ok() }).await;
     let by_worker =
         world.aws.calls().into_iter().find(|call| call.function == "worker" && call.operation == "PutObject");
-    assert_eq!(by_worker.unwrap().count, 3);
+    assert_eq!(by_worker.unwrap().count, 4);
     world.aws.shutdown().await.unwrap();
 }

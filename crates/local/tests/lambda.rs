@@ -70,7 +70,7 @@ async fn a_function_that_takes_too_long_is_killed() {
 
 #[tokio::test]
 async fn async_failures_are_tried_twice_again_under_one_id() {
-    let world = world(|options| options.clock = Clock::sped_up(1000)).await;
+    let world = world(|options| options.clock = Clock::sped_up(100)).await;
     invoke_async(&world, WORKER, json!({"probe": "fail"})).await;
     world.until_probed(1, |record| record["function"] == "worker").await;
     invoke_async(&world, "exe-sys-orchestrator", json!({"probe": "fail"})).await;

@@ -70,11 +70,11 @@ async fn a_parameter_vanishes_when_its_policy_says() {
         let at = at.fmt(aws_sdk_ssm::primitives::DateTimeFormat::DateTime).unwrap();
         format!(r#"[{{"Type":"Expiration","Version":"1.0","Attributes":{{"Timestamp":"{at}"}}}}]"#)
     };
-    let hour = expiration(Duration::from_hours(1));
-    assert_eq!(code(put(&world, "/k", "v").policies(&hour)).await, "ValidationException");
+    let soon = expiration(Duration::from_mins(10));
+    assert_eq!(code(put(&world, "/k", "v").policies(&soon)).await, "ValidationException");
     let year = expiration(Duration::from_hours(24 * 365));
     put(&world, "/long", "v").tier(ParameterTier::Advanced).policies(year).send().await.unwrap();
-    put(&world, "/k", "v").tier(ParameterTier::Advanced).policies(&hour).send().await.unwrap();
+    put(&world, "/k", "v").tier(ParameterTier::Advanced).policies(&soon).send().await.unwrap();
     let error = eventually(|| async { world.ssm().get_parameter().name("/k").send().await.err() }).await;
     assert!(error.into_service_error().is_parameter_not_found());
     world.ssm().get_parameter().name("/long").send().await.unwrap();

@@ -60,6 +60,13 @@ impl Launcher {
         self.registry.read().unwrap_or_else(PoisonError::into_inner).environments.get(id).cloned()
     }
 
+    /// The process that has this socket open.
+    pub(crate) fn owner_of(&self, inode: u64) -> Option<Arc<Running>> {
+        let registry = self.registry.read().unwrap_or_else(PoisonError::into_inner);
+        let running = registry.environments.values().map(|environment| &environment.running);
+        running.into_iter().find(|running| running.has_socket(inode)).cloned()
+    }
+
     /// Starts a process for the function.
     pub(crate) fn launch(&self, spec: &FunctionSpec) -> io::Result<Arc<Environment>> {
         let id = ids::token();

@@ -16,6 +16,8 @@ use nix::{
     unistd::Pid,
 };
 
+use crate::peer;
+
 /// One environment's process as the rest of the embedded AWS sees it.
 #[derive(Debug)]
 pub(crate) struct Running {
@@ -45,6 +47,11 @@ impl Running {
     /// Request id of the invocation that the process is in.
     pub(crate) fn request(&self) -> Option<String> {
         self.request.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Whether the process has this socket open.
+    pub(crate) fn has_socket(&self, inode: u64) -> bool {
+        self.pid().is_some_and(|pid| peer::has_socket(pid.as_raw(), inode))
     }
 
     /// Asks the process group to end; the answer is who else is to be gone by then.
