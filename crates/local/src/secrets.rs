@@ -49,8 +49,7 @@ impl fmt::Debug for Version {
 pub(crate) struct Secrets {
     clock: Clock,
     file: Option<PathBuf>,
-    /// By name.
-    secrets: Mutex<BTreeMap<String, Secret>>,
+    by_name: Mutex<BTreeMap<String, Secret>>,
 }
 
 type Answer = Result<Value, ApiError>;
@@ -64,7 +63,7 @@ impl Secrets {
             Some(Err(error)) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => BTreeMap::new(),
         };
-        Ok(Self { clock, file, secrets: Mutex::new(secrets) })
+        Ok(Self { clock, file, by_name: Mutex::new(secrets) })
     }
 
     /// Serves one call whose signature is good.
@@ -194,7 +193,7 @@ impl Secrets {
     }
 
     fn lock(&self) -> Guard<'_> {
-        self.secrets.lock().unwrap_or_else(PoisonError::into_inner)
+        self.by_name.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

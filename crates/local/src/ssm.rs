@@ -73,7 +73,7 @@ impl Ssm {
             "PutParameter" => self.put(request),
             "GetParameter" => {
                 let name = text(request, "Name")?;
-                let parameter = self.live().get(name).map(|found| self.describe(name, found, decrypts(request)));
+                let parameter = self.live().get(name).map(|found| describe(name, found, decrypts(request)));
                 Ok(json!({"Parameter": parameter.ok_or_else(|| not_found(name))?}))
             }
             "GetParameters" => {
@@ -85,7 +85,7 @@ impl Ssm {
                 let (found, missing): (Vec<&str>, Vec<&str>) =
                     names.iter().partition(|name| parameters.contains_key(**name));
                 let found: Vec<Value> =
-                    found.iter().map(|name| self.describe(name, &parameters[*name], decrypts(request))).collect();
+                    found.iter().map(|name| describe(name, &parameters[*name], decrypts(request))).collect();
                 Ok(json!({"Parameters": found, "InvalidParameters": missing}))
             }
             "GetParametersByPath" => self.get_by_path(request),
@@ -184,7 +184,7 @@ impl Ssm {
         let mut last = String::new();
         while let Some((name, found)) = below.next_if(|_| u64::try_from(page.len()).is_ok_and(|length| length < limit))
         {
-            page.push(self.describe(name, found, decrypts(request)));
+            page.push(describe(name, found, decrypts(request)));
             last.clone_from(name);
         }
         let mut answer = json!({"Parameters": page});
@@ -192,19 +192,6 @@ impl Ssm {
             answer["NextToken"] = last.into();
         }
         Ok(answer)
-    }
-
-    fn describe(&self, name: &str, parameter: &Parameter, decrypt: bool) -> Value {
-        let sealed = parameter.kind == "SecureString" && !decrypt;
-        json!({
-            "Name": name,
-            "Type": parameter.kind,
-            "Value": if sealed { ciphertext(parameter) } else { parameter.value.clone() },
-            "Version": parameter.version,
-            "LastModifiedDate": dates::epoch_seconds(parameter.modified),
-            "ARN": arn("ssm", &format!("parameter/{}", name.trim_start_matches('/'))),
-            "DataType": "text",
-        })
     }
 
     /// The parameters that have not expired.
@@ -222,6 +209,20 @@ impl Ssm {
             .and_then(|content| files::replace_now(file, &content))
             .map_err(|error| ApiError::internal(Service::Ssm, format!("the parameters could not be saved: {error}")))
     }
+}
+
+/// As `GetParameter` writes it.
+fn describe(name: &str, parameter: &Parameter, decrypt: bool) -> Value {
+    let sealed = parameter.kind == "SecureString" && !decrypt;
+    json!({
+        "Name": name,
+        "Type": parameter.kind,
+        "Value": if sealed { ciphertext(parameter) } else { parameter.value.clone() },
+        "Version": parameter.version,
+        "LastModifiedDate": dates::epoch_seconds(parameter.modified),
+        "ARN": arn("ssm", &format!("parameter/{}", name.trim_start_matches('/'))),
+        "DataType": "text",
+    })
 }
 
 /// A text that tells nothing about the value, but changes with it.

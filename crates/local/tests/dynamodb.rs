@@ -30,23 +30,26 @@ async fn reserve(world: &World, pk: &str) {
 async fn racing_conditional_updates_have_one_winner() {
     let world = world(|_| {}).await;
     reserve(&world, "lock:r").await;
-    let race =
-        (0..10).map(|owner| {
-            let update = world.dynamodb().update_item().table_name(LOCKS).key("pk", s("lock:r"));
-            let update = update
-                .update_expression("ADD news :one SET orchestrator_id = :me, #s = :active")
-                .condition_expression("#s = :idle AND attribute_not_exists(orchestrator_id)")
-                .expression_attribute_names("#s", "status")
-                .expression_attribute_values(":one", n(1))
-                .expression_attribute_values(":me", s(&owner.to_string()))
-                .expression_attribute_values(":active", s("active"))
-                .expression_attribute_values(":idle", s("idle"))
-                .return_values(ReturnValue::AllNew)
-                .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-            async move {
-                update.send().await.map(|done| done.attributes.unwrap()).map_err(|error| error.into_service_error())
-            }
-        });
+    let race = (0..10).map(|owner| {
+        let update = world.dynamodb().update_item().table_name(LOCKS).key("pk", s("lock:r"));
+        let update = update
+            .update_expression("ADD news :one SET orchestrator_id = :me, #s = :active")
+            .condition_expression("#s = :idle AND attribute_not_exists(orchestrator_id)")
+            .expression_attribute_names("#s", "status")
+            .expression_attribute_values(":one", n(1))
+            .expression_attribute_values(":me", s(&owner.to_string()))
+            .expression_attribute_values(":active", s("active"))
+            .expression_attribute_values(":idle", s("idle"))
+            .return_values(ReturnValue::AllNew)
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+        async move {
+            update
+                .send()
+                .await
+                .map(|done| done.attributes.unwrap())
+                .map_err(aws_sdk_dynamodb::error::SdkError::into_service_error)
+        }
+    });
     let (won, lost): (Vec<_>, Vec<_>) = join_all(race).await.into_iter().partition(Result::is_ok);
     assert_eq!(won.len(), 1);
     let winner = won[0].as_ref().unwrap()["orchestrator_id"].clone();

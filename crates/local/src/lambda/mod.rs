@@ -260,9 +260,7 @@ impl Lambda {
             registry.closed = true;
             registry.environments.values().cloned().collect()
         };
-        for environment in &environments {
-            environment.running.terminate();
-        }
+        let families: Vec<_> = environments.iter().flat_map(|environment| environment.running.terminate()).collect();
         let all_gone = async {
             for environment in &environments {
                 environment.gone().await;
@@ -273,6 +271,7 @@ impl Lambda {
                 environment.running.kill();
             }
         }
+        process::kill_processes(&families);
         self.launcher.watchers.close();
         self.launcher.watchers.wait().await;
         self.invocations.close();

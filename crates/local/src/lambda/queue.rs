@@ -26,7 +26,7 @@ use crate::{
 };
 
 /// How long Lambda keeps an event.
-const MAX_AGE: Duration = Duration::from_secs(6 * 60 * 60);
+const MAX_AGE: Duration = Duration::from_hours(6);
 
 /// An accepted event.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -79,7 +79,7 @@ impl Queue {
             match self.lambda.find(&event.function) {
                 Some(pool) => self.start(Arc::clone(pool), event, Some(path)),
                 None => {
-                    tracing::warn!(function = event.function, "an event for an unknown function was left in the queue")
+                    tracing::warn!(function = event.function, "an event for an unknown function was left in the queue");
                 }
             }
         }

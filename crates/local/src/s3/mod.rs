@@ -94,6 +94,11 @@ pub(crate) fn access_key(headers: &HeaderMap, uri: &Uri) -> Option<String> {
     Some(credential.rsplitn(5, '/').nth(4)?.to_owned())
 }
 
+/// Whether the signature is in the URL, so that whoever has it may use it.
+pub(crate) fn is_presigned(headers: &HeaderMap, uri: &Uri) -> bool {
+    !headers.contains_key(http::header::AUTHORIZATION) && uri.query().is_some_and(|query| query.contains("Signature="))
+}
+
 /// Refuses temporary credentials that come without their token or with another: the signature alone does not tell.
 pub(crate) fn check_token(headers: &HeaderMap, uri: &Uri, session: Option<&Session>) -> Result<(), ApiError> {
     let Some(expected) = session.and_then(|session| session.token.as_ref()) else { return Ok(()) };

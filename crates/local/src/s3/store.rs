@@ -5,7 +5,7 @@
 //! A body is received and checked first, as a [`Staged`] object that nobody sees. Then, under the bucket's lock,
 //! its condition is held against what is there, its file (if it has one) gets its final name, and the index points to
 //! it. There is no moment at which two writers can both find a key free, and none at which a reader sees half an object
-//! or one object's bytes with another's ETag.
+//! or one object's bytes with another's `ETag`.
 //!
 //! # Files
 //!
@@ -207,11 +207,11 @@ impl Store {
         attributes.modified = self.clock.now();
         attributes.sequence = self.sequence.fetch_add(1, Ordering::Relaxed);
     }
+}
 
-    /// A file for a body that is being received.
-    pub(crate) fn part_path(&self, bucket: &Bucket) -> PathBuf {
-        bucket.dir.join(format!("{PART_PREFIX}{}", ids::token()))
-    }
+/// A file for a body that is being received.
+pub(crate) fn part_path(bucket: &Bucket) -> PathBuf {
+    bucket.dir.join(format!("{PART_PREFIX}{}", ids::token()))
 }
 
 impl Staged {
