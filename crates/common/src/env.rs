@@ -116,13 +116,11 @@ pub struct Reader<'a> {
 impl Reader<'_> {
     /// The value, or its default; an empty text and a remembered problem when there is neither.
     pub fn text(&mut self, variable: Variable) -> String {
-        match self.environment.get(variable.name).or(variable.default) {
-            Some(value) => value.to_owned(),
-            None => {
-                self.problems.push(format!("`{}` is not set ({})", variable.name, variable.meaning.trim()));
-                String::new()
-            }
-        }
+        let value = self.environment.get(variable.name).or(variable.default).map(str::to_owned);
+        value.unwrap_or_else(|| {
+            self.problems.push(format!("`{}` is not set ({})", variable.name, variable.meaning.trim()));
+            String::new()
+        })
     }
 
     /// The value parsed; `fallback` and a remembered problem when it cannot be.

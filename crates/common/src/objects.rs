@@ -6,10 +6,7 @@
 //! success the object is read and compared: the one that stands either is ours, byte for byte, or somebody else's.
 //! Bodies that two writers could both produce carry a nonce.
 
-use aws_sdk_s3::{
-    error::SdkError,
-    primitives::ByteStream,
-};
+use aws_sdk_s3::{error::SdkError, primitives::ByteStream};
 use bytes::Bytes;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 
@@ -91,7 +88,11 @@ impl<'a> Objects<'a> {
     /// Writes the object, whatever stood there.
     pub async fn put(&self, key: &str, body: impl Into<Bytes>) -> Result<(), AwsError> {
         let request = self.aws.s3().put_object().bucket(self.bucket).key(key).body(ByteStream::from(body.into()));
-        request.send().await.map(drop).map_err(|error| AwsError::of(format!("write `s3://{}/{key}`", self.bucket), error))
+        request
+            .send()
+            .await
+            .map(drop)
+            .map_err(|error| AwsError::of(format!("write `s3://{}/{key}`", self.bucket), error))
     }
 
     /// Writes a file as the object, whatever stood there.
@@ -142,7 +143,11 @@ impl<'a> Objects<'a> {
     /// Removes the object; none is as well.
     pub async fn delete(&self, key: &str) -> Result<(), AwsError> {
         let request = self.aws.s3().delete_object().bucket(self.bucket).key(key);
-        request.send().await.map(drop).map_err(|error| AwsError::of(format!("delete `s3://{}/{key}`", self.bucket), error))
+        request
+            .send()
+            .await
+            .map(drop)
+            .map_err(|error| AwsError::of(format!("delete `s3://{}/{key}`", self.bucket), error))
     }
 
     /// All keys below a prefix, sorted.

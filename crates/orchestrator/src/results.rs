@@ -20,7 +20,12 @@ pub(crate) struct News {
 }
 
 /// Looks at one order's result alone.
-pub(crate) async fn of_order(objects: Objects<'_>, run: &RunId, order: OrderNum, ledger: &Ledger) -> Result<News, AwsError> {
+pub(crate) async fn of_order(
+    objects: Objects<'_>,
+    run: &RunId,
+    order: OrderNum,
+    ledger: &Ledger,
+) -> Result<News, AwsError> {
     let wanted = if is_open(ledger, order) { vec![order] } else { vec![] };
     Ok(News { results: read(objects, run, wanted).await?, cancelled: Vec::new() })
 }
@@ -43,7 +48,11 @@ fn is_open(ledger: &Ledger, order: OrderNum) -> bool {
     ledger.get(order).is_some_and(|status| status.outcome().is_none())
 }
 
-async fn read(objects: Objects<'_>, run: &RunId, orders: Vec<OrderNum>) -> Result<Vec<(OrderNum, OrderResult, Timestamp)>, AwsError> {
+async fn read(
+    objects: Objects<'_>,
+    run: &RunId,
+    orders: Vec<OrderNum>,
+) -> Result<Vec<(OrderNum, OrderResult, Timestamp)>, AwsError> {
     let wanted = orders.into_iter().map(|order| (order, keys::result(run, order))).collect();
     let found = objects.get_all(wanted, MAX_BYTES).await?;
     let read = |(order, object): (OrderNum, Option<common::objects::Object>)| {

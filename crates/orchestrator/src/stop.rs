@@ -38,7 +38,12 @@ impl Pass<'_> {
     }
 
     /// Ends those of the orders that have not ended.
-    pub(crate) async fn end_all(&mut self, orders: Vec<OrderNum>, ending: &Ending, kind: Kind) -> Result<(), PassError> {
+    pub(crate) async fn end_all(
+        &mut self,
+        orders: Vec<OrderNum>,
+        ending: &Ending,
+        kind: Kind,
+    ) -> Result<(), PassError> {
         let open = |order: &OrderNum| self.ledger.get(*order).is_some_and(|status| status.outcome().is_none());
         let (maybe_dispatched, unstarted): (Vec<_>, Vec<_>) =
             orders.into_iter().filter(open).partition(|order| self.may_have_been_dispatched(*order));
@@ -54,8 +59,12 @@ impl Pass<'_> {
             Ended::Stopping(_) => None,
         });
         self.record_results(results.collect()).await?;
-        let unstarted =
-            unstarted.into_iter().map(|order| Unstarted { order, outcome: ending.outcome, kind, reason: ending.reason.clone() });
+        let unstarted = unstarted.into_iter().map(|order| Unstarted {
+            order,
+            outcome: ending.outcome,
+            kind,
+            reason: ending.reason.clone(),
+        });
         self.record_unstarted(unstarted.collect()).await
     }
 

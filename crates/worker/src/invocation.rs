@@ -12,8 +12,7 @@ use common::{
     aws::{Aws, AwsError},
     claim::{Claim, Claims},
     clock::{Clock, Timestamp},
-    env,
-    keys,
+    env, keys,
     objects::Objects,
     outcome::OrderResult,
     status::Outcome,
@@ -59,11 +58,19 @@ pub enum WorkerError {
 
 /// Runs the order that a dispatch names. `by` names this invocation; `lambda_deadline` is when Lambda ends it, in the
 /// machine's time.
-pub async fn handle(aws: &Aws, settings: &Settings, dispatch: &Dispatch, by: String, lambda_deadline: Option<Timestamp>) -> Result<Report, WorkerError> {
+pub async fn handle(
+    aws: &Aws,
+    settings: &Settings,
+    dispatch: &Dispatch,
+    by: String,
+    lambda_deadline: Option<Timestamp>,
+) -> Result<Report, WorkerError> {
     kill_leftovers().await?;
     let workspace = Workspace::create(&settings.scratch)?;
-    let report = Invocation { aws, settings, dispatch, lambda_deadline }.work(by, &workspace).await;
-    let cleared = kill_leftovers().await.map_err(WorkerError::from).and_then(|_| workspace.remove().map_err(WorkerError::from));
+    let invocation = Invocation { aws, settings, dispatch, lambda_deadline };
+    let report = Box::pin(invocation.work(by, &workspace)).await;
+    let cleared =
+        kill_leftovers().await.map_err(WorkerError::from).and_then(|_| workspace.remove().map_err(WorkerError::from));
     if let Err(error) = cleared {
         tracing::error!(%error, "this environment is not used again");
         // The result stands, or the watchdog will see to it: a fresh environment is worth more than a kind end.
@@ -90,7 +97,7 @@ impl Invocation<'_> {
         let (result, url) = match fetched {
             Ok(unlocked) => {
                 let url = unlocked.variables.get("CALLBACK_URL").cloned();
-                (self.run(unlocked, &claim, workspace).await, url)
+                (Box::pin(self.run(unlocked, &claim, workspace)).await, url)
             }
             Err(error) => (self.unstarted(&claim, &format!("the order could not be prepared: {error}")), None),
         };
@@ -116,13 +123,19 @@ impl Invocation<'_> {
     async fn run(&self, unlocked: Unlocked, claim: &Claim, workspace: &Workspace) -> OrderResult {
         let secrets = unlocked.variables.iter().filter(|(name, _)| !unlocked.plain.contains(*name));
         let masker = Masker::new(secrets.map(|(name, value)| (name.clone(), value.clone())));
-        match self.run_masked(&unlocked, &masker, claim, workspace).await {
+        match Box::pin(self.run_masked(&unlocked, &masker, claim, workspace)).await {
             Ok(result) => result,
             Err(error) => self.unstarted(claim, &masker.mask_str(&error.to_string())),
         }
     }
 
-    async fn run_masked(&self, unlocked: &Unlocked, masker: &Masker, claim: &Claim, workspace: &Workspace) -> Result<OrderResult, RunFailure> {
+    async fn run_masked(
+        &self,
+        unlocked: &Unlocked,
+        masker: &Masker,
+        claim: &Claim,
+        workspace: &Workspace,
+    ) -> Result<OrderResult, RunFailure> {
         let events_dir = workspace.subfolder("events")?;
         let variables = self.environment(&unlocked.variables, &events_dir, workspace)?;
         let file = workspace.path().join("output.log");
@@ -136,7 +149,12 @@ impl Invocation<'_> {
             stop_grace: Duration::from_secs(manifest.stop_grace),
             clock: self.settings.clock,
         };
-        let log = Log { objects: self.objects(), key: keys::log(&self.dispatch.run_id, self.dispatch.order_num), file, clock: self.settings.clock };
+        let log = Log {
+            objects: self.objects(),
+            key: keys::log(&self.dispatch.run_id, self.dispatch.order_num),
+            file,
+            clock: self.settings.clock,
+        };
         let (tell, stop) = watch::channel(None);
         let spooled = AtomicU64::new(0);
         let output = |chunk: &[u8]| {
@@ -184,8 +202,15 @@ impl Invocation<'_> {
     }
 
     /// The whole environment of the commands, built from nothing.
-    fn environment(&self, variables: &BTreeMap<String, SecretString>, events_dir: &Path, workspace: &Workspace) -> io::Result<BTreeMap<String, String>> {
-        let text = |path: &Path| path.to_str().map(str::to_owned).ok_or_else(|| io::Error::other("a folder's name is not UTF-8"));
+    fn environment(
+        &self,
+        variables: &BTreeMap<String, SecretString>,
+        events_dir: &Path,
+        workspace: &Workspace,
+    ) -> io::Result<BTreeMap<String, String>> {
+        let text = |path: &Path| {
+            path.to_str().map(str::to_owned).ok_or_else(|| io::Error::other("a folder's name is not UTF-8"))
+        };
         let mut all = BTreeMap::from([
             ("PATH".to_owned(), self.settings.path.clone()),
             ("HOME".to_owned(), text(&workspace.subfolder("home")?)?),
@@ -210,7 +235,11 @@ impl Invocation<'_> {
     /// The result of an order none of whose commands ran to an end that is known.
     fn unstarted(&self, claim: &Claim, reason: &str) -> OrderResult {
         tracing::error!(run_id = %self.dispatch.run_id, order_num = %self.dispatch.order_num, reason, "the order cannot run");
-        OrderResult { writer: Some(claim.by.clone()), started_at: Some(claim.at), ..OrderResult::of_engine(Outcome::Failed, reason, self.now()) }
+        OrderResult {
+            writer: Some(claim.by.clone()),
+            started_at: Some(claim.at),
+            ..OrderResult::of_engine(Outcome::Failed, reason, self.now())
+        }
     }
 
     fn objects(&self) -> Objects<'_> {
@@ -263,7 +292,14 @@ mod tests {
 
     fn finished(status: Outcome, exit_code: Option<i32>, reason: Option<&str>) -> Finished {
         let at = Timestamp::from_secs(1);
-        Finished { status, exit_code, failed_command: Some(1), reason: reason.map(str::to_owned), started_at: at, finished_at: at }
+        Finished {
+            status,
+            exit_code,
+            failed_command: Some(1),
+            reason: reason.map(str::to_owned),
+            started_at: at,
+            finished_at: at,
+        }
     }
 
     #[test]

@@ -88,7 +88,10 @@ async fn worker(environment: &Environment) -> Result<(), Failure> {
         let by = format!("lambda:{}", context.request_id);
         let deadline = Some(Timestamp::from_millis(context.deadline));
         let handled = Box::pin(worker::handle(&aws, &settings, &payload, by, deadline)).await;
-        handled.map(|report| report.to_string()).inspect_err(|error| tracing::error!(%error, "the order failed")).map_err(Error::from)
+        handled
+            .map(|report| report.to_string())
+            .inspect_err(|error| tracing::error!(%error, "the order failed"))
+            .map_err(Error::from)
     })))
     .await
 }
