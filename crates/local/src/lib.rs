@@ -107,7 +107,8 @@ impl Folder {
                 .prefix("embedded-aws-")
                 .tempdir()
                 .map_err(StartError::files(std::env::temp_dir()))?;
-            let path = temporary.path().to_owned();
+            // As the system names it when asked where a process works.
+            let path = temporary.path().canonicalize().map_err(StartError::files(temporary.path()))?;
             return Ok(Self { path, durable: false, temporary: Some(temporary), lock: None });
         };
         files::private_dir(&path).map_err(StartError::files(&path))?;

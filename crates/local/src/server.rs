@@ -10,13 +10,14 @@ use std::{
     fmt,
     net::{IpAddr, SocketAddr},
     sync::Arc,
+    time::Duration,
 };
 
 use bytes::Bytes;
 use http::{Method, Request, StatusCode, header, request::Parts};
 use http_body_util::{BodyExt as _, Limited};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 use s3s::Body;
 use serde_json::{Value, json};
 use tokio::net::{TcpListener, TcpStream};
@@ -84,7 +85,7 @@ pub(crate) async fn serve(listener: TcpListener, services: Arc<Services>, stop: 
                 Err(error) => {
                     // Out of file descriptors, most likely: there may be some when others have ended.
                     tracing::warn!(%error, "a connection could not be accepted");
-                    tokio::task::yield_now().await;
+                    tokio::time::sleep(Duration::from_millis(10)).await;
                     continue;
                 }
             },
@@ -120,7 +121,8 @@ async fn connection(stream: TcpStream, peer: SocketAddr, services: Arc<Services>
             })
         }
     });
-    let served = http1::Builder::new().timer(TokioTimer::new()).serve_connection(TokioIo::new(stream), service).await;
+    // Without a limit on the time between requests: clients keep their connections, and all of them are ours.
+    let served = http1::Builder::new().header_read_timeout(None).serve_connection(TokioIo::new(stream), service).await;
     if let Err(error) = served {
         tracing::debug!(%error, "a connection ended early");
     }
@@ -278,7 +280,7 @@ impl Services {
         let call = if s3::is_presigned(&parts.headers, &parts.uri) {
             let lambda = Arc::clone(&self.lambda);
             // A look into the kernel's tables takes a millisecond on a busy machine.
-            let owner = move || lambda.launcher.owner_of(peer::socket(peer)?);
+            let owner = move || lambda.launcher.owner_of(peer::socket(peer, lambda.launcher.port)?);
             call_by(Service::S3, operation, &key, tokio::task::spawn_blocking(owner).await.ok().flatten())
         } else {
             call_of(Service::S3, operation, &key, session.as_deref())

@@ -26,7 +26,7 @@ use crate::{
     dates,
     lambda::{
         FunctionError, Invocation,
-        process::{Running, kill_group, kill_inside},
+        process::{Running, end_processes, inside, kill_group},
     },
 };
 
@@ -101,7 +101,7 @@ impl Environment {
             if pid > 0 {
                 kill_group(pid);
             }
-            kill_inside(&scratch);
+            end_processes(&inside(&scratch)).await;
             forget(&id);
             if let Err(error) = tokio::fs::remove_dir_all(&scratch).await {
                 tracing::warn!(%error, scratch = %scratch.display(), "an environment's folder could not be removed");

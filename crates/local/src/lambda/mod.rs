@@ -271,7 +271,7 @@ impl Lambda {
                 environment.running.kill();
             }
         }
-        process::kill_processes(&families);
+        process::end_processes(&families).await;
         self.launcher.watchers.close();
         self.launcher.watchers.wait().await;
         self.invocations.close();

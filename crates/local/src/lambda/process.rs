@@ -8,6 +8,7 @@ use std::{
         Mutex, PoisonError,
         atomic::{AtomicI32, Ordering},
     },
+    time::Duration,
 };
 
 use nix::{
@@ -98,6 +99,7 @@ pub(crate) struct Process {
     pid: i32,
     parent: i32,
     started: u64,
+    ended: bool,
 }
 
 impl Process {
@@ -106,35 +108,52 @@ impl Process {
         let (before, after) = stat.rsplit_once(')')?;
         let pid = before.split_whitespace().next()?.parse().ok()?;
         let mut fields = after.split_whitespace();
-        let parent = fields.nth(1)?.parse().ok()?;
+        let ended = matches!(fields.next()?, "Z" | "X");
+        let parent = fields.next()?.parse().ok()?;
         // The 22nd field of the line; two of those behind the name are read.
         let started = fields.nth(17)?.parse().ok()?;
-        Some(Self { pid, parent, started })
+        Some(Self { pid, parent, started, ended })
     }
 
     fn find(pid: i32) -> Option<Self> {
         Self::parse(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
     }
+
+    /// Whether it still runs. One that has ended and waits for its parent to notice does not.
+    fn is_running(self) -> bool {
+        let now = Self::find(self.pid);
+        now.is_some_and(|now| now.started == self.started && !now.ended)
+    }
+}
+
+/// Kills those that are still there, and waits until they are gone.
+pub(crate) async fn end_processes(processes: &[Process]) {
+    kill_processes(processes);
+    // They are no children of this process, so the system tells nobody here when they end. A signal that cannot be
+    // caught takes effect as soon as they are scheduled; what the kernel itself holds up is not waited for any longer.
+    for _ in 0..400 {
+        if !processes.iter().any(|process| process.is_running()) {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    tracing::warn!(?processes, "processes of a function do not end");
 }
 
 /// Kills those that are still there.
-pub(crate) fn kill_processes(processes: &[Process]) {
+fn kill_processes(processes: &[Process]) {
     for process in processes {
-        let now = Process::find(process.pid);
-        if now.is_some_and(|now| now.started == process.started) {
+        if process.is_running() {
             tolerate(kill(Pid::from_raw(process.pid), Signal::SIGKILL));
         }
     }
 }
 
-/// Kills every process that works inside a folder: what a dead environment has left running there.
-pub(crate) fn kill_inside(folder: &Path) {
-    for pid in pids() {
-        // Processes of others cannot be looked into, and are none of ours.
-        if fs::read_link(format!("/proc/{pid}/cwd")).is_ok_and(|cwd| cwd.starts_with(folder)) {
-            tolerate(kill(Pid::from_raw(pid), Signal::SIGKILL));
-        }
-    }
+/// Every process that works inside a folder: what a dead environment has left running there.
+pub(crate) fn inside(folder: &Path) -> Vec<Process> {
+    // Processes of others cannot be looked into, and are none of ours.
+    let works_there = |pid: &i32| fs::read_link(format!("/proc/{pid}/cwd")).is_ok_and(|cwd| cwd.starts_with(folder));
+    pids().filter(works_there).filter_map(Process::find).collect()
 }
 
 /// All processes under `root` that `/proc` knows; none on systems without it.
@@ -166,7 +185,7 @@ mod tests {
     #[test]
     fn a_process_is_read_behind_any_name() {
         let line = "12 (a) b (c) S 7 12 12 0 -1 4194560 1 0 0 0 0 0 0 0 20 0 1 0 987654 1 1";
-        assert_eq!(Process::parse(line), Some(Process { pid: 12, parent: 7, started: 987_654 }));
+        assert_eq!(Process::parse(line), Some(Process { pid: 12, parent: 7, started: 987_654, ended: false }));
         assert_eq!(Process::parse("nonsense"), None);
     }
 }

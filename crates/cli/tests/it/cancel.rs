@@ -1,0 +1,104 @@
+//! Cancelling: a run, or one order with what depends on it, by writing an object.
+
+use crate::support::{Cancelled, Failed, StartLog, Stack, Succeeded, expect, expect::expect_success, faults::delivery_to, job, wait};
+
+/// Runs until it is told to stop, and says that it was.
+fn runs_until_stopped(starts: &StartLog) -> String {
+    let told = starts.note("stopped $ORDER_ID");
+    format!("stopped() {{ {told}; exit 1; }}; trap stopped INT; {}; while :; do sleep 0.02; done", starts.start())
+}
+
+#[tokio::test]
+async fn cancelling_a_run_cancels_every_order_that_has_not_ended() {
+    let stack = Stack::start().speed(20).await;
+    let starts = StartLog::of(&stack);
+    let job = job()
+        .order("quick")
+        .cmds([starts.start()])
+        .order("running")
+        .after(["quick"])
+        .cmds([runs_until_stopped(&starts)])
+        .order("waiting")
+        .tolerated()
+        .after(["running"])
+        .cmds([starts.start()]);
+    let run = stack.submit(&job).await;
+    starts.until("running").await;
+    run.cancel("0000").await;
+    let ended = expect(&run, Cancelled, [("quick", Succeeded), ("running", Cancelled), ("waiting", Cancelled)]).await;
+    starts.each_once(["quick", "running", "stopped running"]);
+    assert_eq!(ended.rows[2]["failure_reason"], "the run was cancelled");
+    assert_eq!(run.result_of("running").await["reason"], "command 1 of 1 was stopped: the run was cancelled");
+}
+
+#[tokio::test]
+async fn cancelling_an_order_cancels_what_depends_on_it_and_nothing_else() {
+    let stack = Stack::start().speed(20).await;
+    let starts = StartLog::of(&stack);
+    let job = job()
+        .order("running")
+        .cmds([runs_until_stopped(&starts)])
+        .order("dependent")
+        .tolerated()
+        .after(["running"])
+        .cmds([starts.start()])
+        .order("deeper")
+        .after(["dependent"])
+        .cmds([starts.start()])
+        .order("other")
+        .cmds([starts.start()]);
+    let run = stack.submit(&job).await;
+    starts.until("running").await;
+    run.cancel("0001").await;
+    let orders = [("running", Cancelled), ("dependent", Cancelled), ("deeper", Cancelled), ("other", Succeeded)];
+    let ended = expect(&run, Failed, orders).await;
+    starts.each_once(["running", "stopped running", "other"]);
+    assert_eq!(ended.rows[1]["failure_reason"], "`running` was cancelled");
+}
+
+#[tokio::test]
+async fn an_order_that_waits_is_cancelled_without_a_trace_of_a_start() {
+    let stack = Stack::start().await;
+    let starts = StartLog::of(&stack);
+    let gate = stack.path("go");
+    let held = format!("{}; until [ -e '{}' ]; do sleep 0.02; done", starts.start(), gate.display());
+    let job = job().order("first").cmds([held]).order("second").after(["first"]).cmds([starts.start()]);
+    let run = stack.submit(&job).await;
+    starts.until("first").await;
+    run.cancel("0002").await;
+    run.until_row("second", "cancelled").await;
+    std::fs::write(gate, "").unwrap();
+    expect(&run, Failed, [("first", Succeeded), ("second", Cancelled)]).await;
+    starts.each_once(["first"]);
+    assert!(run.claim("0002").await.is_none());
+}
+
+#[tokio::test]
+async fn a_dispatched_order_that_nobody_claimed_yet_never_starts_after_it_was_cancelled() {
+    let stack = Stack::start().faults([delivery_to("worker").held_for_calls(120)]).await;
+    let starts = StartLog::of(&stack);
+    let run = stack.submit(&job().order("a").cmds([starts.start()])).await;
+    run.until_row("a", "running").await;
+    run.cancel("0001").await;
+    expect(&run, Failed, [("a", Cancelled)]).await;
+    assert_eq!(run.claim("0001").await.unwrap()["by"], "engine");
+    // Waiting makes calls itself, which let the event go in the end.
+    wait::until("the worker to be turned away", async || {
+        stack.keys("exe-sys-done").await;
+        (stack.count("worker", "PutObject").await >= 1).then_some(())
+    })
+    .await;
+    starts.each_once([]);
+}
+
+#[tokio::test]
+async fn cancelling_what_is_over_changes_nothing() {
+    let stack = Stack::start().await;
+    let run = stack.submit(&job().order("a")).await;
+    expect_success(&run).await;
+    run.cancel("0000").await;
+    run.cancel("0001").await;
+    let again = stack.submit(&job().order("later")).await;
+    expect_success(&again).await;
+    expect_success(&run).await;
+}

@@ -1,0 +1,88 @@
+//! The lease: one orchestrator at a time works on a run, nothing that comes meanwhile is lost, and a dead holder is
+//! succeeded.
+
+use aws_sdk_dynamodb::types::AttributeValue;
+
+use crate::support::{
+    Stack, StartLog,
+    expect::expect_success,
+    faults::{at, delivery_to},
+    job,
+    run::Run,
+    stack::LOCKS,
+};
+
+#[tokio::test]
+async fn a_callback_while_the_lease_is_held_is_not_lost() {
+    // The pass that dispatches is slow; the results of what it dispatched come while it holds the lease.
+    let slow = at("dynamodb", "BatchWriteItem").by("orchestrator").nth(2).delayed(1_500);
+    let stack = Stack::start().concurrency(6).faults([slow]).record().await;
+    let starts = StartLog::of(&stack);
+    let names = ["p", "q", "r", "s", "t", "u"];
+    let job = names.iter().fold(job(), |job, name| job.order(name).cmds([starts.start()]));
+    let run = stack.submit(&job.order("end").after(names).cmds([starts.start()])).await;
+    expect_success(&run).await;
+    starts.each_once(names.into_iter().chain(["end"]));
+    let refused = |call: &serde_json::Value| {
+        call["function"] == "orchestrator" && call["outcome"]["code"] == "ConditionalCheckFailedException"
+    };
+    let refused = stack.recorded().iter().filter(|call| refused(call)).count();
+    assert!(refused > 0, "the test is void unless somebody found the lease taken");
+}
+
+/// Leaves the run to a holder that does not exist.
+async fn strand(run: &Run<'_>, lease_until_ms: u64) {
+    let request = run.stack.aws.dynamodb().update_item().table_name(LOCKS).key("pk", AttributeValue::S(format!("lock:{}", run.id)));
+    let request = request
+        .update_expression("SET orchestrator_id = :dead, acquired_at = :long_ago, lease_until = :until, #status = :active, news = :news")
+        .condition_expression("#status = :idle")
+        .expression_attribute_names("#status", "status")
+        .expression_attribute_values(":dead", AttributeValue::S("dead".to_owned()))
+        .expression_attribute_values(":long_ago", AttributeValue::N("1".to_owned()))
+        .expression_attribute_values(":until", AttributeValue::N(lease_until_ms.to_string()))
+        .expression_attribute_values(":active", AttributeValue::S("active".to_owned()))
+        .expression_attribute_values(":idle", AttributeValue::S("idle".to_owned()))
+        .expression_attribute_values(":news", AttributeValue::N("3".to_owned()));
+    request.send().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_lease_that_ran_out_is_taken_over_by_the_next_message() {
+    let stack = Stack::start().faults([delivery_to("orchestrator").then("drop")]).await;
+    let starts = StartLog::of(&stack);
+    let run = stack.submit(&job().order("a").cmds([starts.start()]).order("b").after(["a"]).cmds([starts.start()])).await;
+    strand(&run, 1_000).await;
+    run.wake().await;
+    expect_success(&run).await;
+    starts.each_once(["a", "b"]);
+}
+
+#[tokio::test]
+async fn a_dead_holders_lease_is_taken_over_by_the_tick_once_it_ran_out() {
+    let stack = Stack::start().speed(20).faults([delivery_to("orchestrator").then("drop")]).await;
+    let starts = StartLog::of(&stack);
+    let run = stack.submit(&job().order("a").cmds([starts.start()]).order("b").after(["a"]).cmds([starts.start()])).await;
+    // Ninety seconds of engine time from the submission, which was 3600 s before the deadline: the first tick deposits.
+    let created = run.item().await.unwrap()["deadline"].as_u64().unwrap() - 3_600_000;
+    strand(&run, created + 90_000).await;
+    expect_success(&run).await;
+    starts.each_once(["a", "b"]);
+}
+
+#[tokio::test]
+async fn the_commit_of_a_holder_that_lost_its_lease_is_refused() {
+    // The first commit arrives when its function is dead and its lease is over: what happened meanwhile must stand.
+    let zombie = at("dynamodb", "UpdateItem").by("orchestrator").about("/lock:").nth(2).delayed(200_000);
+    let stack = Stack::start().speed(20).faults([zombie]).record().await;
+    let starts = StartLog::of(&stack);
+    let run = stack.submit(&job().order("a").cmds([starts.start()]).order("b").after(["a"]).cmds([starts.start()])).await;
+    expect_success(&run).await;
+    let commits = || stack.recorded().into_iter().filter(|call| call["operation"] == "UpdateItem").map(|call| call["outcome"]["code"].clone());
+    run.until("the zombie's commit", async || {
+        // The others were refused while the dead holder's lease was live.
+        (commits().last()? == "ConditionalCheckFailedException").then_some(())
+    })
+    .await;
+    expect_success(&run).await;
+    starts.each_once(["a", "b"]);
+}

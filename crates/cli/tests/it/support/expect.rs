@@ -1,0 +1,41 @@
+//! How a run is to end, compared with everything that is stored about it.
+
+use common::status::Outcome;
+use serde_json::{Value, json};
+
+use super::{consistency, run::Run};
+
+/// What is stored of a run that is over.
+pub(crate) struct Ended {
+    pub(crate) rows: Vec<Value>,
+    pub(crate) events: Vec<Value>,
+}
+
+/// Waits for the end of the run and checks that the job and exactly these orders ended so, by every account of it.
+pub(crate) async fn expect<'n>(run: &Run<'_>, job: Outcome, orders: impl IntoIterator<Item = (&'n str, Outcome)>) -> Ended {
+    let done = run.done().await;
+    let orders: Vec<_> = orders.into_iter().collect();
+    let names: Vec<&str> = orders.iter().map(|(name, _)| *name).collect();
+    assert_eq!(names, run.names, "the model names every order once, in order of number");
+    let ended = consistency::check(run, &done).await;
+    let rows: Vec<(&str, &str)> =
+        ended.rows.iter().map(|row| (row["order_name"].as_str().unwrap(), row["status"].as_str().unwrap())).collect();
+    let wanted: Vec<(&str, &str)> = orders.iter().map(|(name, outcome)| (*name, outcome.as_str())).collect();
+    assert_eq!(rows, wanted);
+    assert_eq!(done["status"], job.as_str(), "{done}");
+    let count = |outcome| orders.iter().filter(|(_, ended)| *ended == outcome).count();
+    let mut summary = json!({
+        "succeeded": count(Outcome::Succeeded), "failed": count(Outcome::Failed), "timed_out": count(Outcome::TimedOut),
+    });
+    if count(Outcome::Cancelled) > 0 {
+        summary["cancelled"] = count(Outcome::Cancelled).into();
+    }
+    assert_eq!(done["summary"], summary);
+    ended
+}
+
+/// All orders succeed, and with them the job.
+pub(crate) async fn expect_success(run: &Run<'_>) -> Ended {
+    let orders: Vec<_> = run.names.iter().map(|name| (name.as_str(), Outcome::Succeeded)).collect();
+    expect(run, Outcome::Succeeded, orders).await
+}

@@ -1,0 +1,58 @@
+//! The start log: a file outside of the engine to which commands append a line. What stands in it ran, as often and in
+//! the order in which it stands there; no retry or duplicate of the engine can hide from it.
+
+use std::{collections::BTreeMap, path::PathBuf};
+
+use super::{stack::Stack, wait};
+
+/// The file.
+pub(crate) struct StartLog(PathBuf);
+
+impl StartLog {
+    /// An empty one beside the stack.
+    pub(crate) fn of(stack: &Stack) -> Self {
+        Self::named(stack, "starts")
+    }
+
+    /// An empty one with a name, for tests that need several.
+    pub(crate) fn named(stack: &Stack, name: &str) -> Self {
+        Self(stack.path(&format!("{name}.log")))
+    }
+
+    /// A command that writes the order's name.
+    pub(crate) fn start(&self) -> String {
+        self.note("$ORDER_ID")
+    }
+
+    /// A command that writes a word; the shell fills in variables.
+    pub(crate) fn note(&self, word: &str) -> String {
+        format!("echo \"{word}\" >> '{}'", self.0.display())
+    }
+
+    /// What was written so far.
+    pub(crate) fn lines(&self) -> Vec<String> {
+        std::fs::read_to_string(&self.0).unwrap_or_default().lines().map(str::to_owned).collect()
+    }
+
+    /// How often each line was written.
+    pub(crate) fn counts(&self) -> BTreeMap<String, usize> {
+        let mut counts = BTreeMap::new();
+        for line in self.lines() {
+            *counts.entry(line).or_default() += 1;
+        }
+        counts
+    }
+
+    /// Waits until the line was written.
+    pub(crate) async fn until(&self, line: &str) {
+        let what = format!("the start log to have `{line}`");
+        wait::until(&what, async || self.lines().iter().any(|written| written == line).then_some(())).await;
+    }
+
+    /// Each of these names was started exactly once, and nothing else was.
+    #[track_caller]
+    pub(crate) fn each_once<'n>(&self, names: impl IntoIterator<Item = &'n str>) {
+        let wanted: BTreeMap<String, usize> = names.into_iter().map(|name| (name.to_owned(), 1)).collect();
+        assert_eq!(self.counts(), wanted, "starts");
+    }
+}
