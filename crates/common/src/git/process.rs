@@ -155,6 +155,8 @@ impl Git {
             .env("HOME", self.home.path())
             .env("TMPDIR", self.home.path())
             .env("LC_ALL", "C")
+            // On a laptop the agent holds the user's keys; with a key of the job's own only that one is offered.
+            .envs(environment.get("SSH_AUTH_SOCK").map(|socket| ("SSH_AUTH_SOCK", socket)))
             .env("GIT_CONFIG_NOSYSTEM", "1")
             .env("GIT_CONFIG_GLOBAL", "/dev/null")
             .env("GIT_TERMINAL_PROMPT", "0")

@@ -173,7 +173,6 @@ impl Launcher {
 fn inherited() -> impl Iterator<Item = (OsString, OsString)> {
     env::vars_os().filter_map(|(name, value)| match name.to_str()? {
         "PATH" | "SSH_AUTH_SOCK" => Some((name, value)),
-        "HOME" => Some(("AWS_EXE_SYS_LOCAL_HOME".into(), value)),
         _ => None,
     })
 }
