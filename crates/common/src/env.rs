@@ -69,6 +69,10 @@ variables! {
     LOCAL_SOURCES = "LOCAL_SOURCES", Some("");
 }
 
+/// Variables by which a machine says how https is reached from it; what fetches code is given these as well.
+pub const HTTPS_SETTINGS: [&str; 6] =
+    ["HTTPS_PROXY", "https_proxy", "NO_PROXY", "no_proxy", "SSL_CERT_FILE", "GIT_SSL_CAINFO"];
+
 /// Variables that a function needs and does not have, or has with a value that cannot be.
 #[derive(Debug, thiserror::Error)]
 #[error("failed to read the settings: {}", .0.join("; "))]

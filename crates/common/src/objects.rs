@@ -30,7 +30,8 @@ pub struct Objects<'a> {
 pub struct Object {
     /// Its bytes.
     pub body: Bytes,
-    /// When it was written, in whole seconds, as S3 tells it.
+    /// When it was written, in the machine's time. S3 tells the second; this is its end, so that nothing that was
+    /// written before comes after.
     pub written_at: Timestamp,
 }
 
@@ -65,9 +66,8 @@ impl<'a> Objects<'a> {
             Err(SdkError::ServiceError(error)) if error.err().is_no_such_key() => return Ok(None),
             Err(error) => return Err(AwsError::of(action(), error)),
         };
-        let written_at = answer
-            .last_modified()
-            .map_or(Timestamp::default(), |at| Timestamp::from_secs(u64::try_from(at.secs()).unwrap_or(0)));
+        let second = answer.last_modified().and_then(|at| u64::try_from(at.secs()).ok()).unwrap_or_default();
+        let written_at = Timestamp::from_micros(second * 1_000_000 + 999_999);
         let mut body = Vec::new();
         let mut stream = answer.body;
         while let Some(chunk) = stream.try_next().await.map_err(|error| AwsError {

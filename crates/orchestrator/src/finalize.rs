@@ -2,7 +2,6 @@
 //! the key follow in [`crate::pass`].
 
 use common::{
-    clock::Timestamp,
     events::{self, Kind},
     ids::OrderNum,
     keys,
@@ -37,19 +36,12 @@ impl Pass<'_> {
         let stands = stands.ok_or_else(|| PassError::Stored("`done` vanished".to_owned()))?;
         let done: Done =
             serde_json::from_slice(&stands.body).map_err(|error| PassError::Stored(format!("`done`: {error}")))?;
-        let event =
-            self.recorder().of_job(Kind::JobCompleted, done.status.as_str(), self.completed_at(stands.written_at));
+        let at = self.settings.clock.of_machine(stands.written_at);
+        let event = self.recorder().of_job(Kind::JobCompleted, done.status.as_str(), at);
         let event = event.summary(Value::Object(done.summary), &self.plan.done_endpt);
         events::write(self.aws, &self.settings.order_events_table, vec![event]).await?;
         tracing::info!(run_id = %run, status = %done.status, "the run ended");
         Ok(())
-    }
-
-    /// S3 tells the second in which `done` was written; its end is no earlier than anything in that second, and the same
-    /// in every repeat.
-    fn completed_at(&self, written_at: Timestamp) -> Timestamp {
-        let machine_second_end = Timestamp::from_micros(written_at.micros() + 999_999);
-        self.settings.clock.of_machine(machine_second_end)
     }
 
     /// The job's status, by the contract.

@@ -155,17 +155,14 @@ impl<'a> Pass<'a> {
         }
         let run = &self.item.run_id;
         let news = match only {
-            Some(order) => results::of_order(self.objects(), run, order, &self.ledger).await?,
-            None => results::of_run(self.objects(), run, &self.ledger).await?,
+            Some(order) => results::of_order(self.objects(), run, order, &self.ledger, self.settings.clock).await?,
+            None => results::of_run(self.objects(), run, &self.ledger, self.settings.clock).await?,
         };
         self.record_results(news.results).await?;
         if !news.cancelled.is_empty() {
             self.apply_cancellations(&news.cancelled).await?;
         }
-        // The tick comes at the deadline and looks at everything; a callback after it need not do so again.
-        if only.is_none() {
-            self.apply_deadline().await?;
-        }
+        self.apply_deadline(only.is_none()).await?;
         // An order that cannot be started ends at once, and what waits for it is looked at again.
         loop {
             if self.budget.is_spent() {

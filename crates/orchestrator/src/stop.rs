@@ -26,15 +26,17 @@ impl Pass<'_> {
         self.end_all(chosen, &Ending { outcome: Outcome::Cancelled, reason: reason.to_owned() }, Kind::Cancelled).await
     }
 
-    /// Times everything out once the job's time is over.
-    pub(crate) async fn apply_deadline(&mut self) -> Result<(), PassError> {
+    /// Times everything out once the job's time is over. Only a look at everything asks running orders to stop: the tick
+    /// comes at the deadline, and each of the callbacks that follow would ask all of them again.
+    pub(crate) async fn apply_deadline(&mut self, also_running: bool) -> Result<(), PassError> {
         if self.now() < self.plan.deadline {
             return Ok(());
         }
         let seconds = self.plan.created_at.until(self.plan.deadline).as_secs();
         let reason = format!("the job's time of {seconds} s is over");
-        let all = self.numbers().collect();
-        self.end_all(all, &Ending { outcome: Outcome::TimedOut, reason }, Kind::TimedOut).await
+        let concerned = |order: &OrderNum| also_running || self.ledger.get(*order) != Some(Status::Running);
+        let concerned = self.numbers().filter(concerned).collect();
+        self.end_all(concerned, &Ending { outcome: Outcome::TimedOut, reason }, Kind::TimedOut).await
     }
 
     /// Ends those of the orders that have not ended.

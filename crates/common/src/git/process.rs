@@ -22,7 +22,7 @@ use tokio::{
 };
 
 use super::GitError;
-use crate::env::Environment;
+use crate::env::{self, Environment};
 
 /// Settings that hold for every run; none of them is secret.
 const SETTINGS: [&str; 10] = [
@@ -155,8 +155,7 @@ impl Git {
             .env("HOME", self.home.path())
             .env("TMPDIR", self.home.path())
             .env("LC_ALL", "C")
-            // On a laptop the agent holds the user's keys; with a key of the job's own only that one is offered.
-            .envs(environment.get("SSH_AUTH_SOCK").map(|socket| ("SSH_AUTH_SOCK", socket)))
+            .envs(env::HTTPS_SETTINGS.iter().filter_map(|name| Some((name, environment.get(name)?))))
             .env("GIT_CONFIG_NOSYSTEM", "1")
             .env("GIT_CONFIG_GLOBAL", "/dev/null")
             .env("GIT_TERMINAL_PROMPT", "0")

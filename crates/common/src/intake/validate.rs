@@ -339,9 +339,12 @@ impl Validator<'_> {
             }
             Target::Codebuild | Target::Ssm => {
                 let default = if order.execution_target.is_none() { ", the default," } else { "" };
-                self.problems.add(&at("execution_target"), format_args!(
-                    "`{target}`{default} comes with release 0.2; this release runs orders with `\"execution_target\": \"lambda\"`"
-                ));
+                let instead = match self.rules.entry {
+                    Entry::Init => "this release runs orders with `\"execution_target\": \"lambda\"`",
+                    Entry::Ssm => "this release runs `lambda` orders, sent to `/init`",
+                };
+                let path = at("execution_target");
+                self.problems.add(&path, format_args!("`{target}`{default} comes with release 0.2; {instead}"));
                 if order.timeout > self.rules.max_job_timeout {
                     self.problems.add(
                         &at("timeout"),

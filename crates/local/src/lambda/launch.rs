@@ -168,13 +168,10 @@ impl Launcher {
     }
 }
 
-/// What a function gets from the environment of this process: where programs are, and on a laptop what git and ssh
-/// need to reach the user's keys.
+/// What a function gets from the environment of this process: where programs are, and how https is reached from here.
 fn inherited() -> impl Iterator<Item = (OsString, OsString)> {
-    env::vars_os().filter_map(|(name, value)| match name.to_str()? {
-        "PATH" | "SSH_AUTH_SOCK" => Some((name, value)),
-        _ => None,
-    })
+    let wanted = |name: &OsString| name == "PATH" || variables::HTTPS_SETTINGS.iter().any(|setting| name == setting);
+    env::vars_os().filter(move |(name, _)| wanted(name))
 }
 
 /// This process's standard error, for a child.
