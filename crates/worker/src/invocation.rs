@@ -10,6 +10,7 @@ use std::{
 
 use common::{
     aws::{Aws, AwsError},
+    bundle::Manifest,
     claim::{Claim, Claims},
     clock::{Clock, Timestamp},
     env, keys,
@@ -141,11 +142,13 @@ impl Invocation<'_> {
         let file = workspace.path().join("output.log");
         let mut capture = Capture::create(masker.clone(), &file)?;
         let manifest = &unlocked.manifest;
+        let deadline = self.deadline(claim.at, manifest);
         let order = run::Order {
             commands: &unlocked.commands,
             dir: &unlocked.dir,
             env: &variables,
-            deadline: self.deadline(claim.at, manifest.timeout, manifest.deadline, manifest.stop_grace),
+            deadline: deadline.0,
+            deadline_reason: &deadline.1,
             stop_grace: Duration::from_secs(manifest.stop_grace),
             clock: self.settings.clock,
         };
@@ -222,14 +225,18 @@ impl Invocation<'_> {
         Ok(all)
     }
 
-    /// One deadline over all commands: the order's timeout or the job's deadline, and before Lambda's own.
-    fn deadline(&self, claimed_at: Timestamp, timeout: u64, job: Timestamp, stop_grace: u64) -> Timestamp {
-        let order = claimed_at.plus(Duration::from_secs(timeout));
-        let lambda = self.lambda_deadline.map_or(order, |ends| {
+    /// One deadline over all commands, and what to say at it: the order's timeout or the job's deadline, and before
+    /// Lambda's own.
+    fn deadline(&self, claimed_at: Timestamp, manifest: &Manifest) -> (Timestamp, String) {
+        let timeout = Duration::from_secs(manifest.timeout);
+        let order = (claimed_at.plus(timeout), format!("its timeout of {} s is over", manifest.timeout));
+        let job = (manifest.deadline, "the job's time is over".to_owned());
+        let lambda = self.lambda_deadline.map(|ends| {
             let left = Clock::REAL.now().until(ends) * self.settings.clock.factor();
-            self.now().plus(left.saturating_sub(LAMBDA_MARGIN + Duration::from_secs(stop_grace)))
+            let kept = LAMBDA_MARGIN + Duration::from_secs(manifest.stop_grace);
+            (self.now().plus(left.saturating_sub(kept)), "the time of its Lambda invocation is over".to_owned())
         });
-        order.min(job).min(lambda)
+        [Some(order), Some(job), lambda].into_iter().flatten().min_by_key(|(at, _)| *at).unwrap_or_default()
     }
 
     /// The result of an order none of whose commands ran to an end that is known.
