@@ -20,7 +20,7 @@ async fn a_command_gets_sigint_and_time_to_tidy_up() {
     let ended = expect(&run, TimedOut, [("a", TimedOut), ("b", Failed)]).await;
     starts.each_once(["began", "tidied"]);
     let result = run.result_of("a").await;
-    assert_eq!(result["reason"], "command 1 of 2 was stopped: its timeout of 3 s is over");
+    assert_eq!(result["reason"], "command 1 of 2 was stopped: its timeout of 2 s is over");
     assert_eq!((&result["exit_code"], &result["failed_command"]), (&1.into(), &0.into()));
     assert_eq!(ended.rows[0]["failure_reason"], result["reason"]);
     let kinds: Vec<_> = run.events_of("a").await.into_iter().map(|event| event["event_type"].clone()).collect();
