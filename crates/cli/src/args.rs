@@ -8,7 +8,9 @@ use common::stack::Function;
 /// Runs jobs of shell commands in dependency order, on AWS or on this machine.
 #[derive(Debug, Parser)]
 #[command(name = "aws-exe", version, disable_help_subcommand = true)]
-#[command(after_help = "Exit codes: 0 succeeded, 1 the job failed, 2 bad input, 3 timed out, 4 this machine or AWS failed, 130 interrupted.")]
+#[command(
+    after_help = "Exit codes: 0 succeeded, 1 the job failed, 2 bad input, 3 timed out, 4 this machine or AWS failed, 130 interrupted."
+)]
 pub(crate) struct Args {
     #[command(subcommand)]
     pub(crate) verb: Verb,

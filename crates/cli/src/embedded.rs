@@ -23,11 +23,13 @@ pub(crate) struct Wanted<'a> {
 
 /// Starts it.
 pub(crate) async fn start(wanted: Wanted<'_>) -> Result<EmbeddedAws, Failure> {
-    let binary = env::current_exe().map_err(|error| Failure::machine(format!("failed to find this program: {error}")))?;
+    let binary =
+        env::current_exe().map_err(|error| Failure::machine(format!("failed to find this program: {error}")))?;
     let faults = match &wanted.testing.faults {
         None => faults::Script::default(),
         Some(path) => {
-            let text = fs::read_to_string(path).map_err(|error| Failure::input(format!("failed to read `{}`: {error}", path.display())))?;
+            let text = fs::read_to_string(path)
+                .map_err(|error| Failure::input(format!("failed to read `{}`: {error}", path.display())))?;
             serde_json::from_str(&text).map_err(|error| Failure::input(format!("`{}`: {error}", path.display())))?
         }
     };
@@ -46,13 +48,16 @@ pub(crate) async fn start(wanted: Wanted<'_>) -> Result<EmbeddedAws, Failure> {
         faults,
         record: wanted.testing.record.clone(),
     };
-    EmbeddedAws::start(options).await.map_err(|error| Failure::machine(format!("failed to start the embedded AWS: {error}")))
+    EmbeddedAws::start(options)
+        .await
+        .map_err(|error| Failure::machine(format!("failed to start the embedded AWS: {error}")))
 }
 
 /// Settings of the engine that a user may set for the functions on this machine.
 fn function_env(environment: &Environment) -> Vec<(String, String)> {
     use common::env::{EVENT_TTL_SECONDS, GIT_HOSTS, MAX_JOB_TIMEOUT, MAX_PARALLEL, SOURCE_BUCKETS};
-    let passed = [EVENT_TTL_SECONDS, GIT_HOSTS, MAX_JOB_TIMEOUT, MAX_PARALLEL, SOURCE_BUCKETS].map(|variable| variable.name);
+    let passed =
+        [EVENT_TTL_SECONDS, GIT_HOSTS, MAX_JOB_TIMEOUT, MAX_PARALLEL, SOURCE_BUCKETS].map(|variable| variable.name);
     let set = passed.into_iter().chain(["RUST_LOG"]).filter_map(|name| Some((name, environment.get(name)?)));
     set.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
 }
@@ -70,15 +75,25 @@ pub(crate) fn exports(port: u16) -> String {
 }
 
 /// A named value that comes from a file or a variable, never from the command line itself.
-pub(crate) fn named_value(option: &str, text: &str, environment: &Environment) -> Result<(String, SecretString), Failure> {
-    let usage = || Failure::input(format!("`{option}` takes NAME=@FILE or NAME=env:VARIABLE; a value itself is never given on the command line"));
+pub(crate) fn named_value(
+    option: &str,
+    text: &str,
+    environment: &Environment,
+) -> Result<(String, SecretString), Failure> {
+    let usage = || {
+        Failure::input(format!(
+            "`{option}` takes NAME=@FILE or NAME=env:VARIABLE; a value itself is never given on the command line"
+        ))
+    };
     let (name, from) = text.split_once('=').filter(|(name, _)| !name.is_empty()).ok_or_else(usage)?;
     let value = if let Some(file) = from.strip_prefix('@') {
         let text = fs::read_to_string(file);
         text.map_err(|error| Failure::input(format!("`{option} {name}`: failed to read `{file}`: {error}")))?
     } else if let Some(variable) = from.strip_prefix("env:") {
         let value = environment.get(variable);
-        value.ok_or_else(|| Failure::input(format!("`{option} {name}`: the variable `{variable}` is not set")))?.to_owned()
+        value
+            .ok_or_else(|| Failure::input(format!("`{option} {name}`: the variable `{variable}` is not set")))?
+            .to_owned()
     } else {
         return Err(usage());
     };

@@ -18,15 +18,19 @@ use crate::exit::Failure;
 pub(crate) fn read(path: Option<&Path>, environment: &Environment) -> Result<Value, Failure> {
     let Some(path) = path else {
         let text = environment.get(JOB_JSON.name).ok_or_else(|| {
-            Failure::input("no job is given").hint(format!("name a file, or `-` for standard input, or set `{}`", JOB_JSON.name))
+            Failure::input("no job is given")
+                .hint(format!("name a file, or `-` for standard input, or set `{}`", JOB_JSON.name))
         })?;
-        return serde_json::from_str(text).map_err(|error| Failure::input(format!("`{}` is not JSON: {error}", JOB_JSON.name)));
+        return serde_json::from_str(text)
+            .map_err(|error| Failure::input(format!("`{}` is not JSON: {error}", JOB_JSON.name)));
     };
     let shown = path.display();
     let source: Box<dyn Read> = if path == Path::new("-") {
         Box::new(io::stdin())
     } else {
-        Box::new(File::open(path).map_err(|error| Failure::input(format!("failed to open the job `{shown}`: {error}")))?)
+        Box::new(
+            File::open(path).map_err(|error| Failure::input(format!("failed to open the job `{shown}`: {error}")))?,
+        )
     };
     let mut bytes = Vec::new();
     let read = source.take(MAX_JOB_BYTES as u64 + 1).read_to_end(&mut bytes);
@@ -42,9 +46,13 @@ pub(crate) fn read(path: Option<&Path>, environment: &Environment) -> Result<Val
 fn parse(text: &str, path: &Path) -> Result<Value, Failure> {
     let is_yaml = path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml");
     if !is_yaml && text.trim_start().starts_with('{') {
-        return serde_json::from_str(text).map_err(|error| Failure::input(format!("`{}` is not JSON: {error}", path.display())));
+        return serde_json::from_str(text)
+            .map_err(|error| Failure::input(format!("`{}` is not JSON: {error}", path.display())));
     }
-    serde_saphyr::from_str(text).map_err(|error| Failure::input(format!("`{}` is not YAML: {error}", path.display())))
+    // `no`, `on` and `y` are words, as YAML 1.2 has it.
+    let options = serde_saphyr::options! { strict_booleans: true };
+    serde_saphyr::from_str_with_options(text, options)
+        .map_err(|error| Failure::input(format!("`{}` is not YAML: {error}", path.display())))
 }
 
 #[cfg(test)]
@@ -61,6 +69,12 @@ mod tests {
         assert_eq!(parse(yaml, Path::new("-")).unwrap(), job);
         assert_eq!(parse(&job.to_string(), Path::new("-")).unwrap(), job);
         assert_eq!(parse(&job.to_string(), Path::new("job.yml")).unwrap(), job);
+    }
+
+    #[test]
+    fn words_are_no_booleans() {
+        let job = parse("env_vars: {COUNTRY: no, SWITCH: on, FLAG: y}", Path::new("job.yaml")).unwrap();
+        assert_eq!(job, json!({"env_vars": {"COUNTRY": "no", "SWITCH": "on", "FLAG": "y"}}));
     }
 
     #[test]

@@ -88,7 +88,12 @@ impl Aws {
                 // An endpoint of one's own has no host name per bucket.
                 .force_path_style(self.config.endpoint_url().is_some())
                 // Bundles and code may be large and the line slow; the stalled-stream guard ends what hangs.
-                .timeout_config(TimeoutConfig::builder().connect_timeout(Duration::from_secs(3)).read_timeout(Duration::from_secs(30)).build())
+                .timeout_config(
+                    TimeoutConfig::builder()
+                        .connect_timeout(Duration::from_secs(3))
+                        .read_timeout(Duration::from_secs(30))
+                        .build(),
+                )
                 .build();
             aws_sdk_s3::Client::from_conf(config)
         })
@@ -203,7 +208,9 @@ fn classify(code: Option<&str>, status: Option<u16>) -> Class {
         (Some(code), _) if THROTTLES.contains(&code) => Class::Throttled,
         (_, Some(429)) => Class::Throttled,
         // Credentials that ran out in the middle are replaced by the next invocation's.
-        (Some("ExpiredToken" | "ExpiredTokenException" | "RequestExpired" | "RequestTimeTooSkewed"), _) => Class::Unclear,
+        (Some("ExpiredToken" | "ExpiredTokenException" | "RequestExpired" | "RequestTimeTooSkewed"), _) => {
+            Class::Unclear
+        }
         (_, Some(400..=499)) => Class::Refused,
         _ => Class::Unclear,
     }

@@ -100,7 +100,9 @@ pub enum BundleError {
 impl Bundle {
     /// Seals the bundle for these recipients; gives the zip.
     pub fn seal(&self, recipients: &[String], now: Timestamp) -> Result<Vec<u8>, BundleError> {
-        let json = |name, value: serde_json::Result<Vec<u8>>| value.map_err(|error| BundleError::Entry(name, error.to_string()));
+        let json = |name, value: serde_json::Result<Vec<u8>>| {
+            value.map_err(|error| BundleError::Entry(name, error.to_string()))
+        };
         let lines = |lines: Vec<String>| lines.into_iter().map(|line| line + "\n").collect::<String>();
         let cmds = json("cmds.json", serde_json::to_vec(&self.cmds))?;
         let manifest = json("manifest.json", serde_json::to_vec(&self.manifest))?;
@@ -121,14 +123,16 @@ impl Bundle {
         if digest(zip) != sha256 {
             return Err(BundleError::Digest);
         }
-        let entry = |name: &'static str| archive::read_entry(zip, name, MAX_ENTRY_BYTES)?.ok_or(BundleError::Missing(name));
+        let entry =
+            |name: &'static str| archive::read_entry(zip, name, MAX_ENTRY_BYTES)?.ok_or(BundleError::Missing(name));
         let text = |name: &'static str| {
             String::from_utf8(entry(name)?).map_err(|error| BundleError::Entry(name, error.to_string()))
         };
         let parsed = |name: &'static str, error: serde_json::Error| BundleError::Entry(name, error.to_string());
         Ok(Sealed {
             cmds: serde_json::from_slice(&entry("cmds.json")?).map_err(|error| parsed("cmds.json", error))?,
-            manifest: serde_json::from_slice(&entry("manifest.json")?).map_err(|error| parsed("manifest.json", error))?,
+            manifest: serde_json::from_slice(&entry("manifest.json")?)
+                .map_err(|error| parsed("manifest.json", error))?,
             document: text("secrets.enc.json")?,
             plain: text("env_vars.env")?.lines().map(str::to_owned).collect(),
         })

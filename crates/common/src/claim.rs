@@ -146,7 +146,13 @@ impl<'a> Claims<'a> {
     }
 
     /// Ends an order, or asks its worker to. Safe to repeat, at any time and by anyone.
-    pub async fn end_order(&self, order: OrderNum, stop_grace: Duration, ending: &Ending, now: Timestamp) -> Result<Ended, AwsError> {
+    pub async fn end_order(
+        &self,
+        order: OrderNum,
+        stop_grace: Duration,
+        ending: &Ending,
+        now: Timestamp,
+    ) -> Result<Ended, AwsError> {
         let key = keys::claim(self.run, order);
         let theirs = match self.objects.put_first(&key, bytes(&key, &Claim::of_engine(ending, now))?).await? {
             First::Mine => return self.write_result(order, ending, now).await,
@@ -170,14 +176,15 @@ impl<'a> Claims<'a> {
         }
     }
 
-    async fn stop(&self, order: OrderNum, stop_grace: Duration, ending: &Ending, now: Timestamp) -> Result<Ended, AwsError> {
+    async fn stop(
+        &self,
+        order: OrderNum,
+        stop_grace: Duration,
+        ending: &Ending,
+        now: Timestamp,
+    ) -> Result<Ended, AwsError> {
         let key = keys::stop(self.run, order);
-        let ours = StopRequest {
-            nonce: fresh_nonce(),
-            at: now,
-            status: ending.outcome,
-            reason: ending.reason.clone(),
-        };
+        let ours = StopRequest { nonce: fresh_nonce(), at: now, status: ending.outcome, reason: ending.reason.clone() };
         let request = match self.objects.put_first(&key, bytes(&key, &ours)?).await? {
             First::Mine => ours,
             First::Theirs(object) => parse(&key, &object).unwrap_or(StopRequest { at: object.written_at, ..ours }),

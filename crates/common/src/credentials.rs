@@ -29,10 +29,18 @@ pub struct Fetched {
 impl Fetched {
     /// Fetches everything that is named.
     pub async fn fetch(aws: &Aws, parameters: BTreeSet<&str>, secrets: BTreeSet<&str>) -> Result<Self, AwsError> {
-        let names: Vec<Vec<String>> =
-            parameters.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>().chunks(NAMES).map(<[_]>::to_vec).collect();
-        let parameters: Vec<_> =
-            stream::iter(names).map(|names| get_parameters(aws, names)).buffer_unordered(PARALLEL).try_collect().await?;
+        let names: Vec<Vec<String>> = parameters
+            .iter()
+            .map(|name| (*name).to_owned())
+            .collect::<Vec<_>>()
+            .chunks(NAMES)
+            .map(<[_]>::to_vec)
+            .collect();
+        let parameters: Vec<_> = stream::iter(names)
+            .map(|names| get_parameters(aws, names))
+            .buffer_unordered(PARALLEL)
+            .try_collect()
+            .await?;
         let secrets = stream::iter(secrets)
             .map(|name| async move { get_secret(aws, name).await.map(|value| (name.to_owned(), value)) })
             .buffer_unordered(PARALLEL)
@@ -43,12 +51,16 @@ impl Fetched {
 
     /// The value of a parameter, or what is wrong with it.
     pub fn parameter(&self, path: &str) -> Result<&SecretString, String> {
-        self.parameters.get(path).map_or_else(|| Err("was not fetched".to_owned()), |value| value.as_ref().map_err(Clone::clone))
+        self.parameters
+            .get(path)
+            .map_or_else(|| Err("was not fetched".to_owned()), |value| value.as_ref().map_err(Clone::clone))
     }
 
     /// The value of a secret, or what is wrong with it.
     pub fn secret(&self, name: &str) -> Result<&SecretString, String> {
-        self.secrets.get(name).map_or_else(|| Err("was not fetched".to_owned()), |value| value.as_ref().map_err(Clone::clone))
+        self.secrets
+            .get(name)
+            .map_or_else(|| Err("was not fetched".to_owned()), |value| value.as_ref().map_err(Clone::clone))
     }
 
     /// The value at a location of the intake's own.
@@ -60,7 +72,10 @@ impl Fetched {
     }
 }
 
-async fn get_parameters(aws: &Aws, names: Vec<String>) -> Result<BTreeMap<String, Result<SecretString, String>>, AwsError> {
+async fn get_parameters(
+    aws: &Aws,
+    names: Vec<String>,
+) -> Result<BTreeMap<String, Result<SecretString, String>>, AwsError> {
     let request = aws.ssm().get_parameters().set_names(Some(names.clone())).with_decryption(true);
     let answer = match request.send().await {
         Ok(answer) => answer,
@@ -68,7 +83,10 @@ async fn get_parameters(aws: &Aws, names: Vec<String>) -> Result<BTreeMap<String
             let error = AwsError::of("read parameters", error);
             return match error.class {
                 // One name that Parameter Store does not take refuses all ten; say so of each.
-                Class::Refused => Ok(names.into_iter().map(|name| (name, Err(format!("cannot be read: {}", error.message)))).collect()),
+                Class::Refused => Ok(names
+                    .into_iter()
+                    .map(|name| (name, Err(format!("cannot be read: {}", error.message))))
+                    .collect()),
                 _ => Err(error),
             };
         }
@@ -93,7 +111,11 @@ async fn get_secret(aws: &Aws, name: &str) -> Result<Result<SecretString, String
         }
         Err(error) => {
             let error = AwsError::of("read a secret", error);
-            return if error.class == Class::Refused { Ok(Err(format!("cannot be read: {}", error.message))) } else { Err(error) };
+            return if error.class == Class::Refused {
+                Ok(Err(format!("cannot be read: {}", error.message)))
+            } else {
+                Err(error)
+            };
         }
     };
     let binary = answer.secret_binary.map(|blob| String::from_utf8(blob.into_inner()));

@@ -34,8 +34,11 @@ async fn put_batch(aws: &Aws, table: &str, batch: Vec<Item>) -> Result<(), AwsEr
         let put = PutRequest::builder().set_item(Some(item.clone())).build();
         put.map(|put| WriteRequest::builder().put_request(put).build())
     };
-    let mut rest: Vec<WriteRequest> =
-        batch.iter().map(put).collect::<Result<_, _>>().map_err(|error| AwsError::refused(action(), error.to_string()))?;
+    let mut rest: Vec<WriteRequest> = batch
+        .iter()
+        .map(put)
+        .collect::<Result<_, _>>()
+        .map_err(|error| AwsError::refused(action(), error.to_string()))?;
     let mut pause = Duration::from_millis(50);
     for _ in 0..ROUNDS {
         let request = aws.dynamodb().batch_write_item().request_items(table, std::mem::take(&mut rest));

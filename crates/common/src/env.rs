@@ -69,6 +69,10 @@ variables! {
     LOCAL_SOURCES = "LOCAL_SOURCES", Some("");
 }
 
+/// Variables by which a machine says how https is reached from it; what fetches code is given these as well.
+pub const HTTPS_SETTINGS: [&str; 6] =
+    ["HTTPS_PROXY", "https_proxy", "NO_PROXY", "no_proxy", "SSL_CERT_FILE", "GIT_SSL_CAINFO"];
+
 /// Variables that a function needs and does not have, or has with a value that cannot be.
 #[derive(Debug, thiserror::Error)]
 #[error("failed to read the settings: {}", .0.join("; "))]
@@ -116,13 +120,11 @@ pub struct Reader<'a> {
 impl Reader<'_> {
     /// The value, or its default; an empty text and a remembered problem when there is neither.
     pub fn text(&mut self, variable: Variable) -> String {
-        match self.environment.get(variable.name).or(variable.default) {
-            Some(value) => value.to_owned(),
-            None => {
-                self.problems.push(format!("`{}` is not set ({})", variable.name, variable.meaning.trim()));
-                String::new()
-            }
-        }
+        let value = self.environment.get(variable.name).or(variable.default).map(str::to_owned);
+        value.unwrap_or_else(|| {
+            self.problems.push(format!("`{}` is not set ({})", variable.name, variable.meaning.trim()));
+            String::new()
+        })
     }
 
     /// The value parsed; `fallback` and a remembered problem when it cannot be.

@@ -69,7 +69,8 @@ pub struct Event {
     order_name: String,
     epoch: Timestamp,
     leg: String,
-    event_type: String,
+    #[serde(rename = "event_type")]
+    kind: String,
     status: String,
     run_id: RunId,
     flow_id: String,
@@ -149,7 +150,13 @@ impl Recorder<'_> {
     /// Everything that a result tells: what its commands reported and, last, its end. Times of commands are theirs to
     /// choose (a file can be touched), so they are held between the start and the end of the order; two that would
     /// share a microsecond are moved apart.
-    pub fn of_result(&self, order: OrderNum, name: &OrderName, result: &OrderResult, written_at: Timestamp) -> Vec<Event> {
+    pub fn of_result(
+        &self,
+        order: OrderNum,
+        name: &OrderName,
+        result: &OrderResult,
+        written_at: Timestamp,
+    ) -> Vec<Event> {
         let end = result.finished_at.unwrap_or(written_at);
         let start = result.started_at.filter(|start| *start <= end).unwrap_or(end);
         let mut taken = BTreeSet::new();
@@ -172,14 +179,21 @@ impl Recorder<'_> {
         events
     }
 
-    fn event(&self, order_name: &str, order_num: Option<OrderNum>, event_type: &str, status: &str, at: Timestamp) -> Event {
+    fn event(
+        &self,
+        order_name: &str,
+        order_num: Option<OrderNum>,
+        event_type: &str,
+        status: &str,
+        at: Timestamp,
+    ) -> Event {
         Event {
             trace_id: self.trace_id.clone(),
             sk: keys::event(order_name, at),
             order_name: order_name.to_owned(),
             epoch: at,
             leg: self.trace_id.leg(at),
-            event_type: event_type.to_owned(),
+            kind: event_type.to_owned(),
             status: status.to_owned(),
             run_id: self.run_id.clone(),
             flow_id: self.flow_id.to_owned(),
@@ -237,9 +251,15 @@ mod tests {
         let keys: Vec<_> = events.iter().map(|event| event.sk.as_str()).collect();
         assert_eq!(
             keys,
-            ["a:1700000000.000000", "a:1700000005.000000", "a:1700000005.000001", "a:1700000010.000000", "a:1700000010.000001"]
+            [
+                "a:1700000000.000000",
+                "a:1700000005.000000",
+                "a:1700000005.000001",
+                "a:1700000010.000000",
+                "a:1700000010.000001"
+            ]
         );
-        assert_eq!(events[4].event_type, "completed");
+        assert_eq!(events[4].kind, "completed");
         let again = recorder.of_result(OrderNum::of_index(0), &"a".parse().unwrap(), &result, end);
         assert!(again.iter().zip(&events).all(|(a, b)| a.sk == b.sk));
     }

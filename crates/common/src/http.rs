@@ -41,18 +41,26 @@ impl Http {
         let settings =
             HttpConnectorSettings::builder().connect_timeout(Duration::from_secs(5)).read_timeout(read_timeout).build();
         let sleep = aws_smithy_async::rt::sleep::default_async_sleep();
-        let connector = default_connector(&settings, sleep).ok_or_else(|| HttpError("no TLS is built in".to_owned()))?;
+        let connector =
+            default_connector(&settings, sleep).ok_or_else(|| HttpError("no TLS is built in".to_owned()))?;
         Ok(Self { connector })
     }
 
     /// Sends one request.
-    pub async fn send(&self, method: &str, url: &str, headers: &[(&str, &str)], body: Vec<u8>) -> Result<Answer, HttpError> {
+    pub async fn send(
+        &self,
+        method: &str,
+        url: &str,
+        headers: &[(&str, &str)],
+        body: Vec<u8>,
+    ) -> Result<Answer, HttpError> {
         let wrong = |error: &dyn std::fmt::Display| HttpError(error.to_string());
         let mut request = http::Request::builder().method(method).uri(url);
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        let request = request.header("content-length", body.len()).body(SdkBody::from(body)).map_err(|error| wrong(&error))?;
+        let request =
+            request.header("content-length", body.len()).body(SdkBody::from(body)).map_err(|error| wrong(&error))?;
         let request = HttpRequest::try_from(request).map_err(|error| wrong(&error))?;
         let answer = self.connector.call(request).await.map_err(|error| wrong(&error))?;
         let status = answer.status().as_u16();

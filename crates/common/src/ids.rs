@@ -15,7 +15,8 @@ pub struct InvalidId(&'static str);
 
 /// Whether `text` has 1 to `max` characters of `A-Z a-z 0-9 . _ -`.
 pub fn is_name(text: &str, max: usize) -> bool {
-    (1..=max).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'))
+    (1..=max).contains(&text.len())
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'))
 }
 
 macro_rules! text_id {

@@ -6,10 +6,7 @@
 //! success the object is read and compared: the one that stands either is ours, byte for byte, or somebody else's.
 //! Bodies that two writers could both produce carry a nonce.
 
-use aws_sdk_s3::{
-    error::SdkError,
-    primitives::ByteStream,
-};
+use aws_sdk_s3::{error::SdkError, primitives::ByteStream};
 use bytes::Bytes;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 
@@ -33,7 +30,8 @@ pub struct Objects<'a> {
 pub struct Object {
     /// Its bytes.
     pub body: Bytes,
-    /// When it was written, in whole seconds, as S3 tells it.
+    /// When it was written, in the machine's time. S3 tells the second; this is its end, so that nothing that was
+    /// written before comes after.
     pub written_at: Timestamp,
 }
 
@@ -68,9 +66,8 @@ impl<'a> Objects<'a> {
             Err(SdkError::ServiceError(error)) if error.err().is_no_such_key() => return Ok(None),
             Err(error) => return Err(AwsError::of(action(), error)),
         };
-        let written_at = answer
-            .last_modified()
-            .map_or(Timestamp::default(), |at| Timestamp::from_secs(u64::try_from(at.secs()).unwrap_or(0)));
+        let second = answer.last_modified().and_then(|at| u64::try_from(at.secs()).ok()).unwrap_or_default();
+        let written_at = Timestamp::from_micros(second * 1_000_000 + 999_999);
         let mut body = Vec::new();
         let mut stream = answer.body;
         while let Some(chunk) = stream.try_next().await.map_err(|error| AwsError {
@@ -91,7 +88,11 @@ impl<'a> Objects<'a> {
     /// Writes the object, whatever stood there.
     pub async fn put(&self, key: &str, body: impl Into<Bytes>) -> Result<(), AwsError> {
         let request = self.aws.s3().put_object().bucket(self.bucket).key(key).body(ByteStream::from(body.into()));
-        request.send().await.map(drop).map_err(|error| AwsError::of(format!("write `s3://{}/{key}`", self.bucket), error))
+        request
+            .send()
+            .await
+            .map(drop)
+            .map_err(|error| AwsError::of(format!("write `s3://{}/{key}`", self.bucket), error))
     }
 
     /// Writes a file as the object, whatever stood there.
@@ -142,7 +143,11 @@ impl<'a> Objects<'a> {
     /// Removes the object; none is as well.
     pub async fn delete(&self, key: &str) -> Result<(), AwsError> {
         let request = self.aws.s3().delete_object().bucket(self.bucket).key(key);
-        request.send().await.map(drop).map_err(|error| AwsError::of(format!("delete `s3://{}/{key}`", self.bucket), error))
+        request
+            .send()
+            .await
+            .map(drop)
+            .map_err(|error| AwsError::of(format!("delete `s3://{}/{key}`", self.bucket), error))
     }
 
     /// All keys below a prefix, sorted.

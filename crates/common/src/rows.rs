@@ -166,7 +166,13 @@ impl<'a> Rows<'a> {
     }
 
     /// The order ended. Gives when that first was said.
-    pub async fn ended(&self, run: &RunId, order: OrderNum, ending: Ending<'_>, now: Timestamp) -> Result<Timestamp, AwsError> {
+    pub async fn ended(
+        &self,
+        run: &RunId,
+        order: OrderNum,
+        ending: Ending<'_>,
+        now: Timestamp,
+    ) -> Result<Timestamp, AwsError> {
         let mut expression =
             "SET #status = :status, ended_at = if_not_exists(ended_at, :at), last_update = :now".to_owned();
         let mut values = vec![
@@ -180,7 +186,7 @@ impl<'a> Rows<'a> {
             [("failure_reason", ":reason", ending.reason), ("log_location", ":log", ending.log_location)]
         {
             if let Some(value) = value {
-                expression.push_str(&format!(", {name} = {placeholder}"));
+                expression.extend([", ", name, " = ", placeholder]);
                 values.push((placeholder, text(value)));
             }
         }
@@ -188,7 +194,8 @@ impl<'a> Rows<'a> {
             expression.push_str(", dispatched_at = if_not_exists(dispatched_at, :started)");
             values.push((":started", text(started)));
         }
-        self.update(run, order, expression, "#status IN (:queued, :running, :status)", values, "ended_at", ending.at).await
+        self.update(run, order, expression, "#status IN (:queued, :running, :status)", values, "ended_at", ending.at)
+            .await
     }
 
     /// One forward step. When the row has gone further or is not there any more, nothing is written.

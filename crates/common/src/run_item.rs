@@ -300,7 +300,14 @@ impl<'a> RunItems<'a> {
 
     /// Ends a pass: saves the letters and gives the lease back, if nothing new came in. `status` is `idle`, or
     /// `completed` when every order has ended and `done` is written.
-    pub async fn commit(&self, run: &RunId, me: &str, news: u64, letters: &str, completed: bool) -> Result<Written, AwsError> {
+    pub async fn commit(
+        &self,
+        run: &RunId,
+        me: &str,
+        news: u64,
+        letters: &str,
+        completed: bool,
+    ) -> Result<Written, AwsError> {
         let request = self
             .update(run)
             .update_expression(
@@ -318,7 +325,9 @@ impl<'a> RunItems<'a> {
     pub async fn give_up(&self, run: &RunId, me: &str, letters: &str) -> Result<Written, AwsError> {
         let request = self
             .update(run)
-            .update_expression("SET orders = :letters, #status = :idle REMOVE orchestrator_id, acquired_at, lease_until")
+            .update_expression(
+                "SET orders = :letters, #status = :idle REMOVE orchestrator_id, acquired_at, lease_until",
+            )
             .condition_expression("orchestrator_id = :me")
             .expression_attribute_values(":letters", s(letters))
             .expression_attribute_values(":idle", s("idle"))
@@ -356,7 +365,8 @@ impl<'a> RunItems<'a> {
 }
 
 fn parse(run: &RunId, item: HashMap<String, AttributeValue>) -> Result<RunItem, AwsError> {
-    serde_dynamo::from_item(item).map_err(|error| AwsError::refused(format!("read the run item of `{run}`"), error.to_string()))
+    serde_dynamo::from_item(item)
+        .map_err(|error| AwsError::refused(format!("read the run item of `{run}`"), error.to_string()))
 }
 
 fn s(text: &str) -> AttributeValue {

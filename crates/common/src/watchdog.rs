@@ -17,6 +17,11 @@ pub const SLOW_TICK_AFTER_SECS: u64 = 6 * 3600;
 /// … ticks come in this distance, so that a week's stay under Step Functions' 25,000 events an execution.
 pub const SLOW_TICK_SECS: u64 = 300;
 
+/// For these many seconds after the job's deadline, longer than the longest `stop_grace` and the time to report, …
+pub const ENDING_SECS: u64 = 600;
+/// … ticks come in this distance, so that an order whose worker is gone ends in time.
+pub const ENDING_TICK_SECS: u64 = 15;
+
 /// Input of an execution.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Watch {
@@ -56,7 +61,10 @@ impl Look {
 
     /// Look again at this instant, in a second at the earliest.
     pub fn at(then: Timestamp, now: Timestamp) -> Self {
-        Self { done: false, wait_seconds: now.until(then).as_millis().div_ceil(1000).max(1).try_into().unwrap_or(TICK_SECS) }
+        Self {
+            done: false,
+            wait_seconds: now.until(then).as_millis().div_ceil(1000).max(1).try_into().unwrap_or(TICK_SECS),
+        }
     }
 }
 
@@ -68,7 +76,9 @@ pub async fn start(aws: &Aws, state_machine: &str, submit_id: &str, watch: &Watc
     let request = aws.sfn().start_execution().state_machine_arn(state_machine).name(&name).input(input);
     match request.send().await {
         Ok(_) => Ok(()),
-        Err(SdkError::ServiceError(error)) if matches!(error.err(), StartExecutionError::ExecutionAlreadyExists(_)) => Ok(()),
+        Err(SdkError::ServiceError(error)) if matches!(error.err(), StartExecutionError::ExecutionAlreadyExists(_)) => {
+            Ok(())
+        }
         Err(error) => Err(AwsError::of(action(), error)),
     }
 }
@@ -77,7 +87,9 @@ pub async fn start(aws: &Aws, state_machine: &str, submit_id: &str, watch: &Watc
 pub fn console_url(state_machine: &str, name: &str) -> String {
     let region = state_machine.split(':').nth(3).unwrap_or_default();
     let execution = state_machine.replacen(":stateMachine:", ":execution:", 1);
-    format!("https://{region}.console.aws.amazon.com/states/home?region={region}#/v2/executions/details/{execution}:{name}")
+    format!(
+        "https://{region}.console.aws.amazon.com/states/home?region={region}#/v2/executions/details/{execution}:{name}"
+    )
 }
 
 #[cfg(test)]
@@ -89,7 +101,8 @@ mod tests {
         // A look is a wait (2 events), a task (scheduled, started, succeeded, entered, exited: 5) and a choice (2).
         const EVENTS_A_LOOK: u64 = 9;
         let week = 7 * 86_400;
-        let looks = SLOW_TICK_AFTER_SECS / TICK_SECS + (week - SLOW_TICK_AFTER_SECS) / SLOW_TICK_SECS;
+        let ending = ENDING_SECS / ENDING_TICK_SECS;
+        let looks = SLOW_TICK_AFTER_SECS / TICK_SECS + (week - SLOW_TICK_AFTER_SECS) / SLOW_TICK_SECS + ending;
         assert!(looks * EVENTS_A_LOOK < 25_000, "{looks} looks");
     }
 

@@ -1,7 +1,12 @@
 //! A function for the tests of this crate: does what its event's field `probe` says, and writes each invocation as a
 //! JSON line to the file that `PROBE_LOG` names.
 
-use std::{fs::OpenOptions, io::Write as _, time::Duration};
+use std::{
+    fs::OpenOptions,
+    io::{Read as _, Write as _},
+    os::unix::process::CommandExt as _,
+    time::Duration,
+};
 
 use common::env::Environment;
 use lambda_runtime::{Error, LambdaEvent, service_fn};
@@ -30,6 +35,11 @@ async fn handle(environment: &Environment, role: &str, event: LambdaEvent<Value>
             tokio::time::sleep(Duration::from_millis(payload["ms"].as_u64().unwrap_or_default())).await;
             Ok(record)
         }
+        // Leaves a process behind, in a group of its own, as the worker's commands are.
+        "leave" => {
+            let child = std::process::Command::new("sleep").arg("600").process_group(0).spawn()?;
+            Ok(json!({"pid": std::process::id(), "left": child.id()}))
+        }
         "environment" => {
             let variables: serde_json::Map<String, Value> =
                 std::env::vars().map(|(name, value)| (name, value.into())).collect();
@@ -37,6 +47,24 @@ async fn handle(environment: &Environment, role: &str, event: LambdaEvent<Value>
         }
         "done" => Ok(json!({"done": earlier >= payload["after"].as_u64().unwrap_or_default(), "wait_seconds": 30})),
         "status" => Ok(json!({"statusCode": 418, "body": "short and stout"})),
+        "put" => {
+            let config = aws_config::load_defaults(aws_config::BehaviorVersion::latest()).await;
+            let field = |name: &str| payload[name].as_str().unwrap_or_default().to_owned();
+            let put = aws_sdk_s3::Client::new(&config).put_object().bucket(field("bucket")).key(field("key"));
+            put.body(Vec::new().into()).send().await?;
+            Ok(record)
+        }
+        // Uses a presigned URL, with no credentials of its own.
+        "upload" => {
+            let field = |name: &str| payload[name].as_str().unwrap_or_default().to_owned();
+            let mut stream = std::net::TcpStream::connect(field("host"))?;
+            let (path, host) = (field("path"), field("host"));
+            let head = format!("PUT {path} HTTP/1.1\r\nhost: {host}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+            stream.write_all(head.as_bytes())?;
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer)?;
+            Ok(json!({"answer": answer}))
+        }
         "deadline" => Ok(json!({"deadline": context.deadline})),
         _ => Ok(record),
     }

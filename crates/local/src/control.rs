@@ -5,7 +5,11 @@ use http::{Method, StatusCode, header, request::Parts};
 use serde::Deserialize;
 use serde_json::json;
 
-use crate::{errors::respond, faults::Script, server::{Response, Services}};
+use crate::{
+    errors::respond,
+    faults::Script,
+    server::{Response, Services},
+};
 
 /// Where all of them are.
 pub(crate) const PATH: &str = "/_embedded/";

@@ -1,4 +1,4 @@
-//! DynamoDB: requests handed to dynoxide, which keeps its tables in SQLite.
+//! DynamoDB: requests handed to dynoxide, which keeps its tables in a SQL database.
 
 use std::path::Path;
 

@@ -185,8 +185,9 @@ mod tests {
             "action": {"error_before": {"code": "SlowDown"}},
         }]);
         let faults = Faults::new(serde_json::from_value(script).unwrap());
-        let hits = [("worker", "a/result"), ("worker", "a/claim"), ("orchestrator", "a/result"), ("worker", "b/result")]
-            .map(|(function, key)| faults.due(&call(function, key)).is_some());
+        let hits =
+            [("worker", "a/result"), ("worker", "a/claim"), ("orchestrator", "a/result"), ("worker", "b/result")]
+                .map(|(function, key)| faults.due(&call(function, key)).is_some());
         assert_eq!(hits, [false, false, false, true]);
         assert_eq!(faults.due(&call("worker", "c/result")), None);
     }

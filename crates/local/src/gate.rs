@@ -39,7 +39,9 @@ impl Gate {
         F: Future<Output = Response>,
     {
         match self.faults.due(call) {
-            None | Some(Action::Drop | Action::Duplicate | Action::Hold { .. }) => Ok(self.perform(call, perform).await),
+            None | Some(Action::Drop | Action::Duplicate | Action::Hold { .. }) => {
+                Ok(self.perform(call, perform).await)
+            }
             Some(Action::ErrorBefore { code, status }) => {
                 let response = faults::injected(call.service, &code, status).respond(call.service);
                 self.recorder.record(call, &outcome(&response));

@@ -53,8 +53,10 @@ pub(crate) async fn call(lambda: &Lambda, role: Function, request: &Parts, body:
         // API Gateway takes it, Lambda does not.
         return too_large();
     }
-    let unavailable =
-        || ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "ServiceUnavailable", "Service Unavailable").respond(Service::Api);
+    let unavailable = || {
+        ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "ServiceUnavailable", "Service Unavailable")
+            .respond(Service::Api)
+    };
     let Some(pool) = lambda.of(role) else { return unavailable() };
     let invoked = async {
         let permit = pool.enter().await.ok()?;

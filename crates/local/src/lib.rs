@@ -48,6 +48,7 @@ mod http_api;
 mod ids;
 mod lambda;
 mod options;
+mod peer;
 pub mod record;
 mod s3;
 mod secrets;
@@ -106,7 +107,8 @@ impl Folder {
                 .prefix("embedded-aws-")
                 .tempdir()
                 .map_err(StartError::files(std::env::temp_dir()))?;
-            let path = temporary.path().to_owned();
+            // As the system names it when asked where a process works.
+            let path = temporary.path().canonicalize().map_err(StartError::files(temporary.path()))?;
             return Ok(Self { path, durable: false, temporary: Some(temporary), lock: None });
         };
         files::private_dir(&path).map_err(StartError::files(&path))?;
@@ -145,10 +147,7 @@ impl EmbeddedAws {
         let listener = TcpListener::bind(("127.0.0.1", options.port))
             .await
             .map_err(|source| StartError::Listen { port: options.port, source })?;
-        let port = listener
-            .local_addr()
-            .map_err(|source| StartError::Listen { port: options.port, source })?
-            .port();
+        let port = listener.local_addr().map_err(|source| StartError::Listen { port: options.port, source })?.port();
         let clock = options.clock;
         let stack = Stack::embedded();
         let sessions = Arc::new(Sessions::new());
@@ -209,6 +208,7 @@ impl EmbeddedAws {
             step_functions,
             ssm,
             secrets,
+            calls: TaskTracker::new(),
         });
         let stop = CancellationToken::new();
         let server = tokio::spawn(server::serve(listener, Arc::clone(&services), stop.clone()));
@@ -231,6 +231,7 @@ impl EmbeddedAws {
     /// # Errors
     ///
     /// Parameter Store refuses the name or the value.
+    #[expect(clippy::unused_async, reason = "so that callers need not change when it comes to wait")]
     pub async fn put_parameter(&self, name: &str, value: SecretString) -> Result<(), PutError> {
         let request = json!({
             "Name": name, "Value": value.expose_secret(), "Type": "SecureString", "Overwrite": true,
@@ -244,6 +245,7 @@ impl EmbeddedAws {
     /// # Errors
     ///
     /// Secrets Manager refuses the name or the value.
+    #[expect(clippy::unused_async, reason = "so that callers need not change when it comes to wait")]
     pub async fn put_secret(&self, name: &str, value: SecretString) -> Result<(), PutError> {
         let secrets = &self.services.secrets;
         let create = json!({"Name": name, "SecretString": value.expose_secret()});
@@ -283,6 +285,9 @@ impl EmbeddedAws {
         self.stop.cancel();
         // It returns when it is told to; a panic in it would have been reported where it happened.
         drop((&mut self.server).await);
+        self.services.calls.close();
+        // Calls that a fault script delays are not waited for.
+        drop(tokio::time::timeout(SHUTDOWN_GRACE, self.services.calls.wait()).await);
         if let Some(lock) = self.folder.lock.take() {
             lock.unlock().map_err(StartError::files(&self.folder.path))?;
         }

@@ -92,12 +92,7 @@ impl Recorder {
     /// A recorder that appends to `path` as well, if there is one.
     pub(crate) fn new(clock: Clock, path: Option<&Path>) -> io::Result<Self> {
         let open = |path: &Path| OpenOptions::new().create(true).append(true).open(path).map(Mutex::new);
-        Ok(Self {
-            clock,
-            counters: Mutex::default(),
-            file: path.map(open).transpose()?,
-            seq: watch::channel(0).0,
-        })
+        Ok(Self { clock, counters: Mutex::default(), file: path.map(open).transpose()?, seq: watch::channel(0).0 })
     }
 
     /// Records one call.

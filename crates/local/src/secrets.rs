@@ -49,8 +49,7 @@ impl fmt::Debug for Version {
 pub(crate) struct Secrets {
     clock: Clock,
     file: Option<PathBuf>,
-    /// By name.
-    secrets: Mutex<BTreeMap<String, Secret>>,
+    by_name: Mutex<BTreeMap<String, Secret>>,
 }
 
 type Answer = Result<Value, ApiError>;
@@ -64,7 +63,7 @@ impl Secrets {
             Some(Err(error)) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => BTreeMap::new(),
         };
-        Ok(Self { clock, file, secrets: Mutex::new(secrets) })
+        Ok(Self { clock, file, by_name: Mutex::new(secrets) })
     }
 
     /// Serves one call whose signature is good.
@@ -97,7 +96,8 @@ impl Secrets {
     }
 
     fn create(&self, request: &Value) -> Answer {
-        let name = text(request, "Name").ok_or_else(|| ApiError::client("ValidationException", "`Name` must not be null"))?;
+        let name =
+            text(request, "Name").ok_or_else(|| ApiError::client("ValidationException", "`Name` must not be null"))?;
         let allowed = |c: char| c.is_ascii_alphanumeric() || "/_+=.@-".contains(c);
         if name.is_empty() || name.len() > 512 || !name.chars().all(allowed) {
             let message = "Invalid name. Must be a valid name containing alphanumeric characters, or any of the \
@@ -135,7 +135,10 @@ impl Secrets {
         let now = self.clock.now();
         let version = version(request, now)?;
         if needs_value && version.is_none() {
-            return Err(ApiError::client("InvalidRequestException", "You must provide either SecretString or SecretBinary."));
+            return Err(ApiError::client(
+                "InvalidRequestException",
+                "You must provide either SecretString or SecretBinary.",
+            ));
         }
         let Some(secret) = secrets.get_mut(&name) else { return Err(not_found()) };
         let mut answer = json!({"ARN": secret.arn, "Name": name});
@@ -184,23 +187,25 @@ impl Secrets {
         serde_json::to_vec(secrets)
             .map_err(io::Error::from)
             .and_then(|content| files::replace_now(file, &content))
-            .map_err(|error| ApiError::internal(Service::SecretsManager, format!("the secrets could not be saved: {error}")))
+            .map_err(|error| {
+                ApiError::internal(Service::SecretsManager, format!("the secrets could not be saved: {error}"))
+            })
     }
 
     fn lock(&self) -> Guard<'_> {
-        self.secrets.lock().unwrap_or_else(PoisonError::into_inner)
+        self.by_name.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// The name of the secret that `SecretId` means: a name, an ARN, or an ARN without its random ending.
 fn find(secrets: &BTreeMap<String, Secret>, request: &Value) -> Result<String, ApiError> {
-    let id = text(request, "SecretId").ok_or_else(|| ApiError::client("ValidationException", "`SecretId` must not be null"))?;
+    let id = text(request, "SecretId")
+        .ok_or_else(|| ApiError::client("ValidationException", "`SecretId` must not be null"))?;
     if secrets.contains_key(id) {
         return Ok(id.to_owned());
     }
-    let means = |secret: &Secret| {
-        secret.arn == id || secret.arn.rsplit_once('-').is_some_and(|(partial, _)| partial == id)
-    };
+    let means =
+        |secret: &Secret| secret.arn == id || secret.arn.rsplit_once('-').is_some_and(|(partial, _)| partial == id);
     let found = secrets.iter().find(|(_, secret)| means(secret));
     found.map(|(name, _)| name.clone()).ok_or_else(not_found)
 }

@@ -6,24 +6,31 @@
 //!        └── gate (faults, record) → signature → service ─▶ response
 //! ```
 
-use std::{fmt, net::IpAddr, sync::Arc};
+use std::{
+    fmt,
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
 
 use bytes::Bytes;
 use http::{Method, Request, StatusCode, header, request::Parts};
 use http_body_util::{BodyExt as _, Limited};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 use s3s::Body;
 use serde_json::{Value, json};
 use tokio::net::{TcpListener, TcpStream};
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    control, dates, dynamodb::{self, DynamoDb},
+    control, dates,
+    dynamodb::{self, DynamoDb},
     errors::{ApiError, respond},
     gate::Gate,
     http_api,
-    lambda::{Lambda, SYNC_PAYLOAD_LIMIT, api::Target, launch::RUNTIME_PATH, queue::Queue},
+    lambda::{Lambda, SYNC_PAYLOAD_LIMIT, api::Target, launch::RUNTIME_PATH, process::Running, queue::Queue},
+    peer,
     record::{CLIENT, Call},
     s3,
     secrets::Secrets,
@@ -64,19 +71,21 @@ pub(crate) struct Services {
     pub(crate) step_functions: Arc<StepFunctions>,
     pub(crate) ssm: Ssm,
     pub(crate) secrets: Secrets,
+    /// The calls that are being served.
+    pub(crate) calls: TaskTracker,
 }
 
 /// Accepts connections until it is told to stop.
 pub(crate) async fn serve(listener: TcpListener, services: Arc<Services>, stop: CancellationToken) {
     loop {
-        let stream = tokio::select! {
+        let (stream, peer) = tokio::select! {
             () = stop.cancelled() => return,
             accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => stream,
+                Ok(accepted) => accepted,
                 Err(error) => {
                     // Out of file descriptors, most likely: there may be some when others have ended.
                     tracing::warn!(%error, "a connection could not be accepted");
-                    tokio::task::yield_now().await;
+                    tokio::time::sleep(Duration::from_millis(10)).await;
                     continue;
                 }
             },
@@ -85,13 +94,13 @@ pub(crate) async fn serve(listener: TcpListener, services: Arc<Services>, stop: 
         tokio::spawn(async move {
             tokio::select! {
                 () = stop.cancelled() => {}
-                () = connection(stream, services) => {}
+                () = connection(stream, peer, services) => {}
             }
         });
     }
 }
 
-async fn connection(stream: TcpStream, services: Arc<Services>) {
+async fn connection(stream: TcpStream, peer: SocketAddr, services: Arc<Services>) {
     // Without it small answers wait 20 to 30 ms for an acknowledgement.
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "a connection is gone already");
@@ -99,28 +108,46 @@ async fn connection(stream: TcpStream, services: Arc<Services>) {
     }
     let service = service_fn(move |request| {
         let services = Arc::clone(&services);
-        async move { services.handle(request).await }
+        async move {
+            // A process that waits for its next event and dies must not be given one: this call ends with its connection.
+            if request.uri().path().starts_with(RUNTIME_PATH) {
+                return services.runtime(request).await;
+            }
+            // Every other call is carried out to its end, even when its caller is gone, as on AWS.
+            let calls = services.calls.clone();
+            calls.spawn(services.handle(request, peer)).await.unwrap_or_else(|error| {
+                tracing::error!(%error, "a call broke off");
+                Err(Cut)
+            })
+        }
     });
-    let served = http1::Builder::new().timer(TokioTimer::new()).serve_connection(TokioIo::new(stream), service).await;
+    // Without a limit on the time between requests: clients keep their connections, and all of them are ours.
+    let served = http1::Builder::new().header_read_timeout(None).serve_connection(TokioIo::new(stream), service).await;
     if let Err(error) = served {
         tracing::debug!(%error, "a connection ended early");
     }
 }
 
 impl Services {
-    async fn handle(self: Arc<Self>, request: Request<Incoming>) -> Result<Response, Cut> {
+    async fn runtime(&self, request: Request<Incoming>) -> Result<Response, Cut> {
         let (parts, body) = request.into_parts();
         if !is_loopback(&parts) {
-            let body = json!({"message": "the Host of a request must be the loopback"}).to_string();
-            return Ok(respond(StatusCode::FORBIDDEN, "application/json", body));
+            return Ok(forbidden());
+        }
+        Ok(match collect(body, SYNC_PAYLOAD_LIMIT + ENVELOPE).await {
+            Some(body) => self.lambda.launcher.runtime_api(&parts, body).await,
+            None => {
+                respond(StatusCode::PAYLOAD_TOO_LARGE, "application/json", r#"{"errorType":"RequestEntityTooLarge"}"#)
+            }
+        })
+    }
+
+    async fn handle(self: Arc<Self>, request: Request<Incoming>, peer: SocketAddr) -> Result<Response, Cut> {
+        let (parts, body) = request.into_parts();
+        if !is_loopback(&parts) {
+            return Ok(forbidden());
         }
         let path = parts.uri.path();
-        if path.starts_with(RUNTIME_PATH) {
-            return Ok(match collect(body, SYNC_PAYLOAD_LIMIT + ENVELOPE).await {
-                Some(body) => self.lambda.launcher.runtime_api(&parts, body).await,
-                None => respond(StatusCode::PAYLOAD_TOO_LARGE, "application/json", r#"{"errorType":"RequestEntityTooLarge"}"#),
-            });
-        }
         if path.starts_with(control::PATH) {
             return Ok(control::call(&self, &parts, collect(body, ENVELOPE).await));
         }
@@ -150,12 +177,12 @@ impl Services {
             // Nobody sends S3 unsigned JSON: this is meant for the HTTP API.
             return Ok(ApiError::unknown_operation(Service::Api, path).respond(Service::Api));
         }
-        self.s3(parts, body, session).await
+        self.s3(parts, body, session, peer).await
     }
 
     async fn api(&self, role: common::stack::Function, parts: &Parts, body: Incoming) -> Result<Response, Cut> {
         let operation = format!("{} {}", parts.method, parts.uri.path());
-        let call = self.call(Service::Api, &operation, parts.uri.path(), None);
+        let call = call_of(Service::Api, &operation, parts.uri.path(), None);
         let body = collect(body, http_api::BODY_LIMIT).await;
         self.gate
             .pass(&call, None, async {
@@ -168,21 +195,16 @@ impl Services {
     }
 
     /// A service of the JSON protocols.
-    async fn json(
-        &self,
-        service: Service,
-        operation: &str,
-        parts: &Parts,
-        body: Incoming,
-    ) -> Result<Response, Cut> {
+    async fn json(&self, service: Service, operation: &str, parts: &Parts, body: Incoming) -> Result<Response, Cut> {
         let Some(body) = collect(body, dynamodb::BODY_LIMIT).await else {
-            let error = ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "RequestEntityTooLarge", "the request is too large");
+            let error =
+                ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "RequestEntityTooLarge", "the request is too large");
             return Ok(error.respond(service));
         };
         let session = self.session(parts);
         let request = serde_json::from_slice::<Value>(&body);
         let key = request.as_ref().map(|request| key_of(service, request)).unwrap_or_default();
-        let call = self.call(service, operation, &key, session.as_deref());
+        let call = call_of(service, operation, &key, session.as_deref());
         let perform = async {
             if let Err(error) = signature::verify(service, parts, &body, session.as_deref(), dates::machine_now()) {
                 return error.respond(service);
@@ -215,7 +237,7 @@ impl Services {
     async fn lambda(&self, parts: &Parts, body: Incoming) -> Result<Response, Cut> {
         let target = Target::of(&parts.method, parts.uri.path());
         let session = self.session(parts);
-        let call = self.call(Service::Lambda, target.operation, &target.function, session.as_deref());
+        let call = call_of(Service::Lambda, target.operation, &target.function, session.as_deref());
         let parent = call.parent.clone();
         let Some(body) = collect(body, SYNC_PAYLOAD_LIMIT + ENVELOPE).await else {
             let message = format!("the payload is over {SYNC_PAYLOAD_LIMIT} bytes");
@@ -236,7 +258,7 @@ impl Services {
         let body = collect(body, ENVELOPE).await.unwrap_or_default();
         let action = sts::action(&body).unwrap_or_default();
         let session = self.session(parts);
-        let call = self.call(Service::Sts, &action, "", session.as_deref());
+        let call = call_of(Service::Sts, &action, "", session.as_deref());
         let perform = async {
             let now = dates::machine_now();
             match signature::verify(Service::Sts, parts, &body, session.as_deref(), now) {
@@ -247,9 +269,22 @@ impl Services {
         self.gate.pass(&call, session.as_deref(), perform).await
     }
 
-    async fn s3(&self, parts: Parts, body: Incoming, session: Option<Arc<Session>>) -> Result<Response, Cut> {
+    async fn s3(
+        &self,
+        parts: Parts,
+        body: Incoming,
+        session: Option<Arc<Session>>,
+        peer: SocketAddr,
+    ) -> Result<Response, Cut> {
         let (operation, key) = s3::operation(&parts.method, &parts.uri, &parts.headers);
-        let call = self.call(Service::S3, operation, &key, session.as_deref());
+        let call = if s3::is_presigned(&parts.headers, &parts.uri) {
+            let lambda = Arc::clone(&self.lambda);
+            // A look into the kernel's tables takes a millisecond on a busy machine.
+            let owner = move || lambda.launcher.owner_of(peer::socket(peer, lambda.launcher.port)?);
+            call_by(Service::S3, operation, &key, tokio::task::spawn_blocking(owner).await.ok().flatten())
+        } else {
+            call_of(Service::S3, operation, &key, session.as_deref())
+        };
         let parent = call.parent.clone();
         let owner = session.clone();
         let perform = async {
@@ -267,17 +302,28 @@ impl Services {
     fn session(&self, parts: &Parts) -> Option<Arc<Session>> {
         self.sessions.get(signature::Authorization::of(parts)?.access_key)
     }
+}
 
-    fn call(&self, service: Service, operation: &str, key: &str, session: Option<&Session>) -> Call {
-        let running = session.and_then(|session| session.running.clone());
-        Call {
-            function: running.as_ref().map_or(CLIENT, |running| running.function).to_owned(),
-            service,
-            operation: operation.to_owned(),
-            key: key.to_owned(),
-            parent: running.as_ref().and_then(|running| running.request()),
-            running,
-        }
+/// To whoever calls under another name than the loopback's.
+fn forbidden() -> Response {
+    let body = json!({"message": "the Host of a request must be the loopback"}).to_string();
+    respond(StatusCode::FORBIDDEN, "application/json", body)
+}
+
+/// The call as it is recorded, by whoever has the session.
+fn call_of(service: Service, operation: &str, key: &str, session: Option<&Session>) -> Call {
+    call_by(service, operation, key, session.and_then(|session| session.running.clone()))
+}
+
+/// The call as it is recorded, by an environment or the client.
+fn call_by(service: Service, operation: &str, key: &str, running: Option<Arc<Running>>) -> Call {
+    Call {
+        function: running.as_ref().map_or(CLIENT, |running| running.function).to_owned(),
+        service,
+        operation: operation.to_owned(),
+        key: key.to_owned(),
+        parent: running.as_ref().and_then(|running| running.request()),
+        running,
     }
 }
 

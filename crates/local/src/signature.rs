@@ -62,20 +62,21 @@ pub(crate) fn verify(
         return Err(refuse(service, "MissingAuthenticationTokenException", "Missing Authentication Token"));
     }
     let authorization = Authorization::of(request).ok_or_else(|| {
-        refuse(service, "IncompleteSignatureException", "Authorization header is not in the form of Signature Version 4")
+        refuse(
+            service,
+            "IncompleteSignatureException",
+            "Authorization header is not in the form of Signature Version 4",
+        )
     })?;
-    let unknown = || refuse(service, "UnrecognizedClientException", "The security token included in the request is invalid.");
+    let unknown =
+        || refuse(service, "UnrecognizedClientException", "The security token included in the request is invalid.");
     let session = session.ok_or_else(unknown)?;
     let text = |name: &str| request.headers.get(name).and_then(|value| value.to_str().ok());
     if session.token.as_deref() != text("x-amz-security-token") {
         return Err(unknown());
     }
     if session.is_ended() {
-        return Err(refuse(
-            service,
-            "ExpiredTokenException",
-            "The security token included in the request is expired",
-        ));
+        return Err(refuse(service, "ExpiredTokenException", "The security token included in the request is expired"));
     }
     let wrong = |message: &str| refuse(service, "InvalidSignatureException", message);
     let date = text("x-amz-date")

@@ -73,7 +73,7 @@ impl Ssm {
             "PutParameter" => self.put(request),
             "GetParameter" => {
                 let name = text(request, "Name")?;
-                let parameter = self.live().get(name).map(|found| self.describe(name, found, decrypts(request)));
+                let parameter = self.live().get(name).map(|found| describe(name, found, decrypts(request)));
                 Ok(json!({"Parameter": parameter.ok_or_else(|| not_found(name))?}))
             }
             "GetParameters" => {
@@ -85,7 +85,7 @@ impl Ssm {
                 let (found, missing): (Vec<&str>, Vec<&str>) =
                     names.iter().partition(|name| parameters.contains_key(**name));
                 let found: Vec<Value> =
-                    found.iter().map(|name| self.describe(name, &parameters[*name], decrypts(request))).collect();
+                    found.iter().map(|name| describe(name, &parameters[*name], decrypts(request))).collect();
                 Ok(json!({"Parameters": found, "InvalidParameters": missing}))
             }
             "GetParametersByPath" => self.get_by_path(request),
@@ -135,7 +135,11 @@ impl Ssm {
             "Intelligent-Tiering" if policies.is_some() || value.len() > STANDARD_LIMIT => "Advanced",
             "Intelligent-Tiering" => "Standard",
             tier @ ("Standard" | "Advanced") => tier,
-            _ => return Err(validation("Member must satisfy enum value set: [Advanced, Intelligent-Tiering, Standard]")),
+            _ => {
+                return Err(validation(
+                    "Member must satisfy enum value set: [Advanced, Intelligent-Tiering, Standard]",
+                ));
+            }
         };
         let limit = if tier == "Standard" { STANDARD_LIMIT } else { ADVANCED_LIMIT };
         if value.len() > limit {
@@ -178,8 +182,9 @@ impl Ssm {
             .peekable();
         let mut page = Vec::new();
         let mut last = String::new();
-        while let Some((name, found)) = below.next_if(|_| u64::try_from(page.len()).is_ok_and(|length| length < limit)) {
-            page.push(self.describe(name, found, decrypts(request)));
+        while let Some((name, found)) = below.next_if(|_| u64::try_from(page.len()).is_ok_and(|length| length < limit))
+        {
+            page.push(describe(name, found, decrypts(request)));
             last.clone_from(name);
         }
         let mut answer = json!({"Parameters": page});
@@ -187,19 +192,6 @@ impl Ssm {
             answer["NextToken"] = last.into();
         }
         Ok(answer)
-    }
-
-    fn describe(&self, name: &str, parameter: &Parameter, decrypt: bool) -> Value {
-        let sealed = parameter.kind == "SecureString" && !decrypt;
-        json!({
-            "Name": name,
-            "Type": parameter.kind,
-            "Value": if sealed { ciphertext(parameter) } else { parameter.value.clone() },
-            "Version": parameter.version,
-            "LastModifiedDate": dates::epoch_seconds(parameter.modified),
-            "ARN": arn("ssm", &format!("parameter/{}", name.trim_start_matches('/'))),
-            "DataType": "text",
-        })
     }
 
     /// The parameters that have not expired.
@@ -217,6 +209,20 @@ impl Ssm {
             .and_then(|content| files::replace_now(file, &content))
             .map_err(|error| ApiError::internal(Service::Ssm, format!("the parameters could not be saved: {error}")))
     }
+}
+
+/// As `GetParameter` writes it.
+fn describe(name: &str, parameter: &Parameter, decrypt: bool) -> Value {
+    let sealed = parameter.kind == "SecureString" && !decrypt;
+    json!({
+        "Name": name,
+        "Type": parameter.kind,
+        "Value": if sealed { ciphertext(parameter) } else { parameter.value.clone() },
+        "Version": parameter.version,
+        "LastModifiedDate": dates::epoch_seconds(parameter.modified),
+        "ARN": arn("ssm", &format!("parameter/{}", name.trim_start_matches('/'))),
+        "DataType": "text",
+    })
 }
 
 /// A text that tells nothing about the value, but changes with it.
@@ -257,8 +263,7 @@ fn expiration(policies: &str) -> Result<Option<Timestamp>, ApiError> {
                 let at = policy.pointer("/Attributes/Timestamp").and_then(Value::as_str);
                 let at = at.and_then(dates::parse_iso8601);
                 let why = "The Expiration policy needs Attributes.Timestamp in ISO 8601.";
-                expires =
-                    Some(at.ok_or_else(|| ApiError::client("InvalidPolicyAttributeException", why))?);
+                expires = Some(at.ok_or_else(|| ApiError::client("InvalidPolicyAttributeException", why))?);
             }
             // These only raise events.
             Some("ExpirationNotification" | "NoChangeNotification") => {}
@@ -271,7 +276,12 @@ fn expiration(policies: &str) -> Result<Option<Timestamp>, ApiError> {
 /// Refuses names that Parameter Store refuses.
 fn check_name(name: &str) -> Result<(), ApiError> {
     let allowed = |c: char| c.is_ascii_alphanumeric() || "_.-/".contains(c);
-    if name.is_empty() || name.len() > NAME_LIMIT || !name.chars().all(allowed) || name.ends_with('/') || name.contains("//") {
+    if name.is_empty()
+        || name.len() > NAME_LIMIT
+        || !name.chars().all(allowed)
+        || name.ends_with('/')
+        || name.contains("//")
+    {
         return Err(validation(
             "Parameter name must be a fully qualified name of letters, numbers and the symbols _.-/ only.",
         ));

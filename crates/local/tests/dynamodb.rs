@@ -5,7 +5,7 @@ mod support;
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::{
-    AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure, TableStatus, WriteRequest, PutRequest,
+    AttributeValue, PutRequest, ReturnValue, ReturnValuesOnConditionCheckFailure, TableStatus, WriteRequest,
 };
 use futures::future::join_all;
 use support::{World, world};
@@ -21,7 +21,8 @@ fn n(number: u64) -> AttributeValue {
 }
 
 async fn reserve(world: &World, pk: &str) {
-    let put = world.dynamodb().put_item().table_name(LOCKS).item("pk", s(pk)).item("news", n(0)).item("status", s("idle"));
+    let put =
+        world.dynamodb().put_item().table_name(LOCKS).item("pk", s(pk)).item("news", n(0)).item("status", s("idle"));
     put.send().await.unwrap();
 }
 
@@ -41,14 +42,21 @@ async fn racing_conditional_updates_have_one_winner() {
             .expression_attribute_values(":idle", s("idle"))
             .return_values(ReturnValue::AllNew)
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-        async move { update.send().await.map(|done| done.attributes.unwrap()).map_err(|error| error.into_service_error()) }
+        async move {
+            update
+                .send()
+                .await
+                .map(|done| done.attributes.unwrap())
+                .map_err(aws_sdk_dynamodb::error::SdkError::into_service_error)
+        }
     });
     let (won, lost): (Vec<_>, Vec<_>) = join_all(race).await.into_iter().partition(Result::is_ok);
     assert_eq!(won.len(), 1);
     let winner = won[0].as_ref().unwrap()["orchestrator_id"].clone();
     assert_eq!(won[0].as_ref().unwrap()["news"], n(1));
     for error in lost.into_iter().filter_map(Result::err) {
-        let aws_sdk_dynamodb::operation::update_item::UpdateItemError::ConditionalCheckFailedException(failed) = error else {
+        let aws_sdk_dynamodb::operation::update_item::UpdateItemError::ConditionalCheckFailedException(failed) = error
+        else {
             panic!("{error:?}")
         };
         assert_eq!(failed.item().unwrap()["orchestrator_id"], winner);
@@ -58,7 +66,9 @@ async fn racing_conditional_updates_have_one_winner() {
 #[tokio::test]
 async fn limits_and_reserved_words_hold() {
     let world = world(|_| {}).await;
-    let put = |size: usize| world.dynamodb().put_item().table_name(LOCKS).item("pk", s("big")).item("blob", s(&"x".repeat(size)));
+    let put = |size: usize| {
+        world.dynamodb().put_item().table_name(LOCKS).item("pk", s("big")).item("blob", s(&"x".repeat(size)))
+    };
     put(400 * 1024 - 20).send().await.unwrap();
     let refused = put(400 * 1024).send().await.unwrap_err().into_service_error();
     assert_eq!(refused.meta().code(), Some("ValidationException"));
@@ -79,7 +89,8 @@ async fn limits_and_reserved_words_hold() {
         let put = PutRequest::builder().item("pk", s(&format!("b{i}"))).build().unwrap();
         WriteRequest::builder().put_request(put).build()
     };
-    let batch = |count: usize| world.dynamodb().batch_write_item().request_items(LOCKS, (0..count).map(request).collect());
+    let batch =
+        |count: usize| world.dynamodb().batch_write_item().request_items(LOCKS, (0..count).map(request).collect());
     batch(25).send().await.unwrap();
     let refused = batch(26).send().await.unwrap_err().into_service_error();
     assert_eq!(refused.meta().code(), Some("ValidationException"));

@@ -52,7 +52,13 @@ fn json_code(body: &str) -> String {
 #[tokio::test]
 async fn unsigned_calls_are_refused_in_each_shape() {
     let world = world(|_| {}).await;
-    for target in ["DynamoDB_20120810.ListTables", "AWSStepFunctions.ListStateMachines", "AmazonSSM.DescribeParameters", "secretsmanager.ListSecrets", "CodeBuild_20161006.ListBuilds"] {
+    for target in [
+        "DynamoDB_20120810.ListTables",
+        "AWSStepFunctions.ListStateMachines",
+        "AmazonSSM.DescribeParameters",
+        "secretsmanager.ListSecrets",
+        "CodeBuild_20161006.ListBuilds",
+    ] {
         let (status, body) = world.raw("POST", "/", &[("x-amz-target", target)], b"{}").await;
         assert_eq!((status, json_code(&body).as_str()), (400, "MissingAuthenticationTokenException"), "{target}");
     }

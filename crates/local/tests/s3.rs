@@ -52,7 +52,9 @@ async fn if_match_replaces_only_what_was_read() {
     let world = world(|_| {}).await;
     put(&world, "a", "one").await;
     let etag = world.s3().head_object().bucket(INTERNAL).key("a").send().await.unwrap().e_tag.unwrap();
-    let replace = |etag: String| world.s3().put_object().bucket(INTERNAL).key("a").if_match(etag).body(ByteStream::from_static(b"two"));
+    let replace = |etag: String| {
+        world.s3().put_object().bucket(INTERNAL).key("a").if_match(etag).body(ByteStream::from_static(b"two"))
+    };
     replace(etag.clone()).send().await.unwrap();
     let stale = replace(etag).send().await.unwrap_err();
     assert_eq!(stale.raw_response().unwrap().status().as_u16(), 412);
@@ -70,7 +72,8 @@ fn flipped(path: &str) -> String {
 async fn a_presigned_put_works_once() {
     let world = world(|_| {}).await;
     let sign = |seconds| {
-        let put = world.s3().put_object().bucket(INTERNAL).key("tmp/callbacks/runs/r/0001/result.json").if_none_match("*");
+        let put =
+            world.s3().put_object().bucket(INTERNAL).key("tmp/callbacks/runs/r/0001/result.json").if_none_match("*");
         async move { put.presigned(expiring(seconds)).await.unwrap() }
     };
     let url = sign(600).await;
@@ -130,7 +133,18 @@ async fn a_body_that_was_changed_on_the_way_leaves_nothing() {
     let put = world.s3().put_object().bucket(INTERNAL).key("a").content_md5("1B2M2Y8AsgTpgAmY7PhCfg==");
     let refused = put.body(ByteStream::from_static(b"other")).send().await.unwrap_err();
     assert_eq!(refused.into_service_error().meta().code(), Some("BadDigest"));
-    assert!(world.s3().head_object().bucket(INTERNAL).key("a").send().await.unwrap_err().into_service_error().is_not_found());
+    assert!(
+        world
+            .s3()
+            .head_object()
+            .bucket(INTERNAL)
+            .key("a")
+            .send()
+            .await
+            .unwrap_err()
+            .into_service_error()
+            .is_not_found()
+    );
 }
 
 #[tokio::test]
@@ -188,7 +202,8 @@ async fn results_invoke_the_orchestrator() {
     put(&world, "tmp/exec/r/result.json", "{}").await;
     put(&world, key, "{\"status\":\"succeeded\"}").await;
     let source = format!("{INTERNAL}/tmp/exec/r/result.json");
-    let copy = world.s3().copy_object().bucket(INTERNAL).key("tmp/callbacks/runs/r/0002/result.json").copy_source(source);
+    let copy =
+        world.s3().copy_object().bucket(INTERNAL).key("tmp/callbacks/runs/r/0002/result.json").copy_source(source);
     copy.send().await.unwrap();
     let events = world.until_probed(2, |_| true).await;
     assert!(events.iter().all(|event| event["function"] == "orchestrator"));

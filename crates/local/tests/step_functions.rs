@@ -11,7 +11,7 @@ const WATCHDOG: &str = "arn:aws:states:us-east-1:000000000000:stateMachine:exe-s
 const CHECK: &str = "arn:aws:lambda:us-east-1:000000000000:function:exe-sys-watchdog-check";
 
 async fn fast() -> World {
-    world(|options| options.clock = Clock::sped_up(1000)).await
+    world(|options| options.clock = Clock::sped_up(100)).await
 }
 
 async fn machine(world: &World, name: &str, definition: Value) -> String {
@@ -52,21 +52,20 @@ async fn the_watchdog_waits_looks_and_ends() {
     let (status, output, _) = ended(&world, &arn).await;
     assert_eq!(status, ExecutionStatus::Succeeded);
     assert_eq!((&output["run_id"], &output["check"]["done"]), (&json!("r"), &json!(true)));
-    use HistoryEventType as E;
     let expected = [
-        E::ExecutionStarted,
-        E::WaitStateEntered,
-        E::WaitStateExited,
-        E::TaskStateEntered,
-        E::LambdaFunctionScheduled,
-        E::LambdaFunctionStarted,
-        E::LambdaFunctionSucceeded,
-        E::TaskStateExited,
-        E::ChoiceStateEntered,
-        E::ChoiceStateExited,
-        E::SucceedStateEntered,
-        E::SucceedStateExited,
-        E::ExecutionSucceeded,
+        HistoryEventType::ExecutionStarted,
+        HistoryEventType::WaitStateEntered,
+        HistoryEventType::WaitStateExited,
+        HistoryEventType::TaskStateEntered,
+        HistoryEventType::LambdaFunctionScheduled,
+        HistoryEventType::LambdaFunctionStarted,
+        HistoryEventType::LambdaFunctionSucceeded,
+        HistoryEventType::TaskStateExited,
+        HistoryEventType::ChoiceStateEntered,
+        HistoryEventType::ChoiceStateExited,
+        HistoryEventType::SucceedStateEntered,
+        HistoryEventType::SucceedStateExited,
+        HistoryEventType::ExecutionSucceeded,
     ];
     assert_eq!(history(&world, &arn).await, expected);
     assert_eq!(world.probed()[0]["event"], input);

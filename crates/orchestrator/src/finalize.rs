@@ -2,7 +2,6 @@
 //! the key follow in [`crate::pass`].
 
 use common::{
-    clock::Timestamp,
     events::{self, Kind},
     ids::OrderNum,
     keys,
@@ -35,19 +34,14 @@ impl Pass<'_> {
         objects.put_first(&key, bytes).await?;
         let stands = objects.get(&key, MAX_BYTES).await?;
         let stands = stands.ok_or_else(|| PassError::Stored("`done` vanished".to_owned()))?;
-        let done: Done = serde_json::from_slice(&stands.body).map_err(|error| PassError::Stored(format!("`done`: {error}")))?;
-        let event = self.recorder().of_job(Kind::JobCompleted, done.status.as_str(), self.completed_at(stands.written_at));
+        let done: Done =
+            serde_json::from_slice(&stands.body).map_err(|error| PassError::Stored(format!("`done`: {error}")))?;
+        let at = self.settings.clock.of_machine(stands.written_at);
+        let event = self.recorder().of_job(Kind::JobCompleted, done.status.as_str(), at);
         let event = event.summary(Value::Object(done.summary), &self.plan.done_endpt);
         events::write(self.aws, &self.settings.order_events_table, vec![event]).await?;
         tracing::info!(run_id = %run, status = %done.status, "the run ended");
         Ok(())
-    }
-
-    /// S3 tells the second in which `done` was written; its end is no earlier than anything in that second, and the same
-    /// in every repeat.
-    fn completed_at(&self, written_at: Timestamp) -> Timestamp {
-        let machine_second_end = Timestamp::from_micros(written_at.micros() + 999_999);
-        self.settings.clock.of_machine(machine_second_end)
     }
 
     /// The job's status, by the contract.
@@ -62,7 +56,8 @@ impl Pass<'_> {
 
     fn status_of_orders(&self, is_late: bool) -> Outcome {
         let orders = || self.ledger.statuses().iter().zip(&self.plan.orders);
-        let of_needed = |outcome| orders().any(|(status, order)| order.must_succeed && *status == Status::Ended(outcome));
+        let of_needed =
+            |outcome| orders().any(|(status, order)| order.must_succeed && *status == Status::Ended(outcome));
         if of_needed(Outcome::TimedOut) || (is_late && self.ledger.count(Outcome::TimedOut) > 0) {
             Outcome::TimedOut
         } else if of_needed(Outcome::Failed) || of_needed(Outcome::Cancelled) {

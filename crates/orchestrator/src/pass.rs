@@ -57,7 +57,13 @@ enum Round {
 }
 
 /// Wakes up for a run.
-pub(crate) async fn wake(aws: &Aws, settings: &Settings, run: &RunId, callback: &Callback, budget: Budget) -> Result<(), PassError> {
+pub(crate) async fn wake(
+    aws: &Aws,
+    settings: &Settings,
+    run: &RunId,
+    callback: &Callback,
+    budget: Budget,
+) -> Result<(), PassError> {
     let me = fresh_nonce();
     let items = RunItems::new(aws, &settings.locks_table);
     let item = match lease::take(items, run, &me, settings.clock).await? {
@@ -88,7 +94,13 @@ async fn release(items: RunItems<'_>, run: &RunId, me: &str, letters: &str) {
 }
 
 impl<'a> Pass<'a> {
-    async fn begin(aws: &'a Aws, settings: &'a Settings, budget: Budget, item: RunItem, me: String) -> Result<Self, PassError> {
+    async fn begin(
+        aws: &'a Aws,
+        settings: &'a Settings,
+        budget: Budget,
+        item: RunItem,
+        me: String,
+    ) -> Result<Self, PassError> {
         if item.schema_version > SCHEMA_VERSION {
             return Err(PassError::Stored(format!("version {} is newer than this function", item.schema_version)));
         }
@@ -111,7 +123,8 @@ impl<'a> Pass<'a> {
             if completed {
                 self.finalize().await?;
             }
-            match self.items().commit(&self.item.run_id, &self.me, self.news, &self.ledger.letters(), completed).await? {
+            match self.items().commit(&self.item.run_id, &self.me, self.news, &self.ledger.letters(), completed).await?
+            {
                 Written::Yes(_) => {}
                 Written::No(Some(stands)) if stands.orchestrator_id.as_deref() == Some(&self.me) => {
                     // Others came meanwhile: look at everything, still holding the lease.
@@ -142,14 +155,14 @@ impl<'a> Pass<'a> {
         }
         let run = &self.item.run_id;
         let news = match only {
-            Some(order) => results::of_order(self.objects(), run, order, &self.ledger).await?,
-            None => results::of_run(self.objects(), run, &self.ledger).await?,
+            Some(order) => results::of_order(self.objects(), run, order, &self.ledger, self.settings.clock).await?,
+            None => results::of_run(self.objects(), run, &self.ledger, self.settings.clock).await?,
         };
         self.record_results(news.results).await?;
         if !news.cancelled.is_empty() {
             self.apply_cancellations(&news.cancelled).await?;
         }
-        self.apply_deadline().await?;
+        self.apply_deadline(only.is_none()).await?;
         // An order that cannot be started ends at once, and what waits for it is looked at again.
         loop {
             if self.budget.is_spent() {
@@ -186,7 +199,12 @@ impl<'a> Pass<'a> {
     }
 
     /// Names of the dependencies that made the order end so, in the ledger or in this very cascade.
-    fn culprits(&self, index: usize, cascaded: &[(usize, Outcome)], outcome: Outcome) -> impl Iterator<Item = &common::ids::OrderName> {
+    fn culprits(
+        &self,
+        index: usize,
+        cascaded: &[(usize, Outcome)],
+        outcome: Outcome,
+    ) -> impl Iterator<Item = &common::ids::OrderName> {
         let ended = move |dependency: usize| {
             let now = cascaded.binary_search_by_key(&dependency, |(index, _)| *index).ok().map(|at| cascaded[at].1);
             now.or_else(|| self.ledger.statuses()[dependency].outcome())
@@ -278,8 +296,8 @@ async fn plan_of(aws: &Aws, settings: &Settings, item: &RunItem) -> Result<Arc<P
     }
     let object = Objects::new(aws, &settings.internal_bucket).get(&item.plan_key, MAX_PLAN_BYTES).await?;
     let object = object.ok_or_else(|| PassError::Stored(format!("there is no `{}`", item.plan_key)))?;
-    let plan: Plan =
-        serde_json::from_slice(&object.body).map_err(|error| PassError::Stored(format!("`{}`: {error}", item.plan_key)))?;
+    let plan: Plan = serde_json::from_slice(&object.body)
+        .map_err(|error| PassError::Stored(format!("`{}`: {error}", item.plan_key)))?;
     let plan = Arc::new(plan);
     let mut seen = seen();
     seen.push_back(Arc::clone(&plan));

@@ -26,7 +26,10 @@ pub(crate) struct Unstarted {
 
 impl Pass<'_> {
     /// Records results.
-    pub(crate) async fn record_results(&mut self, results: Vec<(OrderNum, OrderResult, Timestamp)>) -> Result<(), PassError> {
+    pub(crate) async fn record_results(
+        &mut self,
+        results: Vec<(OrderNum, OrderResult, Timestamp)>,
+    ) -> Result<(), PassError> {
         let this = &*self;
         let written: Vec<_> = stream::iter(&results)
             .map(|(order, result, written_at)| this.record_result(*order, result, *written_at))
@@ -40,7 +43,12 @@ impl Pass<'_> {
         Ok(())
     }
 
-    async fn record_result(&self, order: OrderNum, result: &OrderResult, written_at: Timestamp) -> Result<Vec<Event>, PassError> {
+    async fn record_result(
+        &self,
+        order: OrderNum,
+        result: &OrderResult,
+        written_at: Timestamp,
+    ) -> Result<Vec<Event>, PassError> {
         let planned = self.planned(order)?;
         let ending = Ending {
             outcome: result.status,
@@ -67,8 +75,13 @@ impl Pass<'_> {
         let written: Vec<Event> = stream::iter(&unstarted)
             .map(|one| async move {
                 let now = this.now();
-                let ending =
-                    Ending { outcome: one.outcome, at: now, started_at: None, reason: Some(&one.reason), log_location: None };
+                let ending = Ending {
+                    outcome: one.outcome,
+                    at: now,
+                    started_at: None,
+                    reason: Some(&one.reason),
+                    log_location: None,
+                };
                 let at = this.rows().ended(&this.item.run_id, one.order, ending, now).await?;
                 let name = &this.planned(one.order)?.name;
                 let event = this.recorder().of_order(one.order, name, one.kind, one.outcome.as_str(), at);

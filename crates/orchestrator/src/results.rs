@@ -2,7 +2,7 @@
 
 use common::{
     aws::AwsError,
-    clock::Timestamp,
+    clock::{Clock, Timestamp},
     ids::{OrderNum, RunId},
     keys::{self, Callback},
     ledger::Ledger,
@@ -20,13 +20,19 @@ pub(crate) struct News {
 }
 
 /// Looks at one order's result alone.
-pub(crate) async fn of_order(objects: Objects<'_>, run: &RunId, order: OrderNum, ledger: &Ledger) -> Result<News, AwsError> {
+pub(crate) async fn of_order(
+    objects: Objects<'_>,
+    run: &RunId,
+    order: OrderNum,
+    ledger: &Ledger,
+    clock: Clock,
+) -> Result<News, AwsError> {
     let wanted = if is_open(ledger, order) { vec![order] } else { vec![] };
-    Ok(News { results: read(objects, run, wanted).await?, cancelled: Vec::new() })
+    Ok(News { results: read(objects, run, wanted, clock).await?, cancelled: Vec::new() })
 }
 
 /// Looks at everything that was reported to the run.
-pub(crate) async fn of_run(objects: Objects<'_>, run: &RunId, ledger: &Ledger) -> Result<News, AwsError> {
+pub(crate) async fn of_run(objects: Objects<'_>, run: &RunId, ledger: &Ledger, clock: Clock) -> Result<News, AwsError> {
     let mut wanted = Vec::new();
     let mut cancelled = Vec::new();
     for key in objects.list(&keys::callbacks(run)).await? {
@@ -36,18 +42,25 @@ pub(crate) async fn of_run(objects: Objects<'_>, run: &RunId, ledger: &Ledger) -
             _ => {}
         }
     }
-    Ok(News { results: read(objects, run, wanted).await?, cancelled })
+    Ok(News { results: read(objects, run, wanted, clock).await?, cancelled })
 }
 
 fn is_open(ledger: &Ledger, order: OrderNum) -> bool {
     ledger.get(order).is_some_and(|status| status.outcome().is_none())
 }
 
-async fn read(objects: Objects<'_>, run: &RunId, orders: Vec<OrderNum>) -> Result<Vec<(OrderNum, OrderResult, Timestamp)>, AwsError> {
+async fn read(
+    objects: Objects<'_>,
+    run: &RunId,
+    orders: Vec<OrderNum>,
+    clock: Clock,
+) -> Result<Vec<(OrderNum, OrderResult, Timestamp)>, AwsError> {
     let wanted = orders.into_iter().map(|order| (order, keys::result(run, order))).collect();
     let found = objects.get_all(wanted, MAX_BYTES).await?;
     let read = |(order, object): (OrderNum, Option<common::objects::Object>)| {
-        object.map(|object| (order, OrderResult::read(&object.body, object.written_at), object.written_at))
+        let object = object?;
+        let written_at = clock.of_machine(object.written_at);
+        Some((order, OrderResult::read(&object.body, written_at), written_at))
     };
     Ok(found.into_iter().filter_map(read).collect())
 }

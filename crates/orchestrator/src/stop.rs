@@ -26,19 +26,26 @@ impl Pass<'_> {
         self.end_all(chosen, &Ending { outcome: Outcome::Cancelled, reason: reason.to_owned() }, Kind::Cancelled).await
     }
 
-    /// Times everything out once the job's time is over.
-    pub(crate) async fn apply_deadline(&mut self) -> Result<(), PassError> {
+    /// Times everything out once the job's time is over. Only a look at everything asks running orders to stop: the tick
+    /// comes at the deadline, and each of the callbacks that follow would ask all of them again.
+    pub(crate) async fn apply_deadline(&mut self, also_running: bool) -> Result<(), PassError> {
         if self.now() < self.plan.deadline {
             return Ok(());
         }
         let seconds = self.plan.created_at.until(self.plan.deadline).as_secs();
         let reason = format!("the job's time of {seconds} s is over");
-        let all = self.numbers().collect();
-        self.end_all(all, &Ending { outcome: Outcome::TimedOut, reason }, Kind::TimedOut).await
+        let concerned = |order: &OrderNum| also_running || self.ledger.get(*order) != Some(Status::Running);
+        let concerned = self.numbers().filter(concerned).collect();
+        self.end_all(concerned, &Ending { outcome: Outcome::TimedOut, reason }, Kind::TimedOut).await
     }
 
     /// Ends those of the orders that have not ended.
-    pub(crate) async fn end_all(&mut self, orders: Vec<OrderNum>, ending: &Ending, kind: Kind) -> Result<(), PassError> {
+    pub(crate) async fn end_all(
+        &mut self,
+        orders: Vec<OrderNum>,
+        ending: &Ending,
+        kind: Kind,
+    ) -> Result<(), PassError> {
         let open = |order: &OrderNum| self.ledger.get(*order).is_some_and(|status| status.outcome().is_none());
         let (maybe_dispatched, unstarted): (Vec<_>, Vec<_>) =
             orders.into_iter().filter(open).partition(|order| self.may_have_been_dispatched(*order));
@@ -54,8 +61,12 @@ impl Pass<'_> {
             Ended::Stopping(_) => None,
         });
         self.record_results(results.collect()).await?;
-        let unstarted =
-            unstarted.into_iter().map(|order| Unstarted { order, outcome: ending.outcome, kind, reason: ending.reason.clone() });
+        let unstarted = unstarted.into_iter().map(|order| Unstarted {
+            order,
+            outcome: ending.outcome,
+            kind,
+            reason: ending.reason.clone(),
+        });
         self.record_unstarted(unstarted.collect()).await
     }
 

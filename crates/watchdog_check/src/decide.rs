@@ -50,7 +50,12 @@ pub fn decide(watch: &Watch, facts: &Facts<'_>, now: Timestamp) -> Decision {
         None => {
             // `start_time` is in whole seconds, rounded down.
             let due = Timestamp::from_secs(watch.start_time + 1 + watch.start_timeout);
-            let reason = || (Outcome::TimedOut, format!("no worker started it within its start_timeout of {} s", watch.start_timeout));
+            let reason = || {
+                (
+                    Outcome::TimedOut,
+                    format!("no worker started it within its start_timeout of {} s", watch.start_timeout),
+                )
+            };
             // A worker that claims right now is late after the timeout, no sooner.
             wait_or_end(due, now, reason).not_after(now.plus(timeout + ALLOWANCE))
         }
@@ -108,7 +113,9 @@ mod tests {
         let facts = Facts { claim: None, stop: None };
         assert_eq!(decide(&watch(), &facts, at(1_000_065)), Decision::Wait(at(1_000_130)));
         assert_eq!(decide(&watch(), &facts, at(1_003_600)), Decision::Wait(at(1_003_601)));
-        assert!(matches!(decide(&watch(), &facts, at(1_003_601)), Decision::End(ending) if ending.outcome == Outcome::TimedOut));
+        assert!(
+            matches!(decide(&watch(), &facts, at(1_003_601)), Decision::End(ending) if ending.outcome == Outcome::TimedOut)
+        );
     }
 
     #[test]
@@ -122,10 +129,17 @@ mod tests {
     #[test]
     fn a_worker_that_was_asked_to_stop_is_given_its_grace() {
         let claim = claim("lambda:1", 1_000_000);
-        let stop = StopRequest { nonce: "n".to_owned(), at: at(1_000_005), status: Outcome::Cancelled, reason: "why".to_owned() };
+        let stop = StopRequest {
+            nonce: "n".to_owned(),
+            at: at(1_000_005),
+            status: Outcome::Cancelled,
+            reason: "why".to_owned(),
+        };
         let facts = Facts { claim: Some(&claim), stop: Some(&stop) };
         assert_eq!(decide(&watch(), &facts, at(1_000_010)), Decision::Wait(at(1_000_045)));
-        assert!(matches!(decide(&watch(), &facts, at(1_000_045)), Decision::End(ending) if ending.outcome == Outcome::Cancelled));
+        assert!(
+            matches!(decide(&watch(), &facts, at(1_000_045)), Decision::End(ending) if ending.outcome == Outcome::Cancelled)
+        );
     }
 
     #[test]

@@ -14,13 +14,13 @@ use std::time::Duration;
 use common::{
     aws::{Aws, AwsError},
     claim::{Claims, Ended},
-    clock::Clock,
+    clock::{Clock, Timestamp},
     env::{self, BadSettings, Environment},
     intake::{kick_off::WAKE, submit::given_up_at, upload::delete_key},
     keys,
     objects::Objects,
     run_item::{RunItems, RunStatus},
-    watchdog::{Look, SLOW_TICK_AFTER_SECS, SLOW_TICK_SECS, TICK_SECS, Watch},
+    watchdog::{ENDING_SECS, ENDING_TICK_SECS, Look, SLOW_TICK_AFTER_SECS, SLOW_TICK_SECS, TICK_SECS, Watch},
 };
 use decide::{Decision, Facts, decide};
 
@@ -96,10 +96,35 @@ async fn tick(aws: &Aws, settings: &Settings, watch: &Watch) -> Result<Look, Aws
             objects.put(&keys::result(&watch.run_id, watch.order_num), WAKE).await?;
         }
     }
-    let age = now.secs().saturating_sub(watch.start_time);
-    let pause = if age < SLOW_TICK_AFTER_SECS { TICK_SECS } else { SLOW_TICK_SECS };
+    Ok(Look::at(next_tick(now, watch.start_time, item.deadline()), now))
+}
+
+/// When the run is woken again. The deadline is a moment at which something is to be done, and for a while after it
+/// workers that do not stop are to be ended in time.
+fn next_tick(now: Timestamp, start_secs: u64, deadline: Timestamp) -> Timestamp {
+    let age = now.secs().saturating_sub(start_secs);
+    let pause = if deadline <= now && now < deadline.plus(Duration::from_secs(ENDING_SECS)) {
+        ENDING_TICK_SECS
+    } else if age < SLOW_TICK_AFTER_SECS {
+        TICK_SECS
+    } else {
+        SLOW_TICK_SECS
+    };
     let next = now.plus(Duration::from_secs(pause));
-    // The deadline is a moment at which something is to be done.
-    let next = if now < item.deadline() { next.min(item.deadline()) } else { next };
-    Ok(Look::at(next, now))
+    if now < deadline { next.min(deadline) } else { next }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ticks_come_each_minute_at_the_deadline_and_more_often_after_it() {
+        let at = Timestamp::from_secs;
+        assert_eq!(next_tick(at(1_000), 1_000, at(5_000)), at(1_060));
+        assert_eq!(next_tick(at(4_990), 1_000, at(5_000)), at(5_000));
+        assert_eq!(next_tick(at(5_000), 1_000, at(5_000)), at(5_015));
+        assert_eq!(next_tick(at(6_000), 1_000, at(5_000)), at(6_060));
+        assert_eq!(next_tick(at(30_000), 1_000, at(90_000)), at(30_300));
+    }
 }

@@ -31,7 +31,9 @@ pub struct BadDispatch(String);
 impl Dispatch {
     /// From the variables of a build.
     pub fn of_environment(environment: &Environment) -> Result<Self, BadDispatch> {
-        let text = |name: &str| environment.get(name).map(str::to_owned).ok_or_else(|| BadDispatch(format!("`{name}` is not set")));
+        let text = |name: &str| {
+            environment.get(name).map(str::to_owned).ok_or_else(|| BadDispatch(format!("`{name}` is not set")))
+        };
         Ok(Self {
             s3_location: text("S3_LOCATION")?,
             internal_bucket: text("INTERNAL_BUCKET")?,

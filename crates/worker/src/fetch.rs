@@ -79,7 +79,8 @@ async fn unpack(aws: &Aws, bucket: &str, code: &Code, workspace: &Workspace) -> 
     // What came from git was packed by the engine itself and may hold links that stay inside.
     let limits = if code.commit.is_some() { Limits::OWN } else { Limits::FOREIGN };
     let (zip, into) = (path.clone(), root.clone());
-    let unpacked = tokio::task::spawn_blocking(move || archive::unpack(File::open(zip)?, &into, limits).map_err(FetchError::from));
+    let unpacked =
+        tokio::task::spawn_blocking(move || archive::unpack(File::open(zip)?, &into, limits).map_err(FetchError::from));
     unpacked.await.map_err(io::Error::other)??;
     std::fs::remove_file(&path)?;
     match &code.folder {
@@ -90,7 +91,8 @@ async fn unpack(aws: &Aws, bucket: &str, code: &Code, workspace: &Workspace) -> 
 
 async fn download(aws: &Aws, bucket: &str, code: &Code, path: &Path) -> Result<(), FetchError> {
     let request = aws.s3().get_object().bucket(bucket).key(&code.key);
-    let answer = request.send().await.map_err(|error| AwsError::of(format!("read `s3://{bucket}/{}`", code.key), error))?;
+    let answer =
+        request.send().await.map_err(|error| AwsError::of(format!("read `s3://{bucket}/{}`", code.key), error))?;
     let mut file = File::create_new(path)?;
     let mut hash = Sha256::new();
     let mut body = answer.body;

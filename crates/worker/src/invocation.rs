@@ -10,10 +10,10 @@ use std::{
 
 use common::{
     aws::{Aws, AwsError},
+    bundle::Manifest,
     claim::{Claim, Claims},
     clock::{Clock, Timestamp},
-    env,
-    keys,
+    env, keys,
     objects::Objects,
     outcome::OrderResult,
     status::Outcome,
@@ -59,11 +59,19 @@ pub enum WorkerError {
 
 /// Runs the order that a dispatch names. `by` names this invocation; `lambda_deadline` is when Lambda ends it, in the
 /// machine's time.
-pub async fn handle(aws: &Aws, settings: &Settings, dispatch: &Dispatch, by: String, lambda_deadline: Option<Timestamp>) -> Result<Report, WorkerError> {
+pub async fn handle(
+    aws: &Aws,
+    settings: &Settings,
+    dispatch: &Dispatch,
+    by: String,
+    lambda_deadline: Option<Timestamp>,
+) -> Result<Report, WorkerError> {
     kill_leftovers().await?;
     let workspace = Workspace::create(&settings.scratch)?;
-    let report = Invocation { aws, settings, dispatch, lambda_deadline }.work(by, &workspace).await;
-    let cleared = kill_leftovers().await.map_err(WorkerError::from).and_then(|_| workspace.remove().map_err(WorkerError::from));
+    let invocation = Invocation { aws, settings, dispatch, lambda_deadline };
+    let report = Box::pin(invocation.work(by, &workspace)).await;
+    let cleared =
+        kill_leftovers().await.map_err(WorkerError::from).and_then(|_| workspace.remove().map_err(WorkerError::from));
     if let Err(error) = cleared {
         tracing::error!(%error, "this environment is not used again");
         // The result stands, or the watchdog will see to it: a fresh environment is worth more than a kind end.
@@ -90,7 +98,7 @@ impl Invocation<'_> {
         let (result, url) = match fetched {
             Ok(unlocked) => {
                 let url = unlocked.variables.get("CALLBACK_URL").cloned();
-                (self.run(unlocked, &claim, workspace).await, url)
+                (Box::pin(self.run(unlocked, &claim, workspace)).await, url)
             }
             Err(error) => (self.unstarted(&claim, &format!("the order could not be prepared: {error}")), None),
         };
@@ -116,27 +124,40 @@ impl Invocation<'_> {
     async fn run(&self, unlocked: Unlocked, claim: &Claim, workspace: &Workspace) -> OrderResult {
         let secrets = unlocked.variables.iter().filter(|(name, _)| !unlocked.plain.contains(*name));
         let masker = Masker::new(secrets.map(|(name, value)| (name.clone(), value.clone())));
-        match self.run_masked(&unlocked, &masker, claim, workspace).await {
+        match Box::pin(self.run_masked(&unlocked, &masker, claim, workspace)).await {
             Ok(result) => result,
             Err(error) => self.unstarted(claim, &masker.mask_str(&error.to_string())),
         }
     }
 
-    async fn run_masked(&self, unlocked: &Unlocked, masker: &Masker, claim: &Claim, workspace: &Workspace) -> Result<OrderResult, RunFailure> {
+    async fn run_masked(
+        &self,
+        unlocked: &Unlocked,
+        masker: &Masker,
+        claim: &Claim,
+        workspace: &Workspace,
+    ) -> Result<OrderResult, RunFailure> {
         let events_dir = workspace.subfolder("events")?;
         let variables = self.environment(&unlocked.variables, &events_dir, workspace)?;
         let file = workspace.path().join("output.log");
         let mut capture = Capture::create(masker.clone(), &file)?;
         let manifest = &unlocked.manifest;
+        let deadline = self.deadline(claim.at, manifest);
         let order = run::Order {
             commands: &unlocked.commands,
             dir: &unlocked.dir,
             env: &variables,
-            deadline: self.deadline(claim.at, manifest.timeout, manifest.deadline, manifest.stop_grace),
+            deadline: deadline.0,
+            deadline_reason: &deadline.1,
             stop_grace: Duration::from_secs(manifest.stop_grace),
             clock: self.settings.clock,
         };
-        let log = Log { objects: self.objects(), key: keys::log(&self.dispatch.run_id, self.dispatch.order_num), file, clock: self.settings.clock };
+        let log = Log {
+            objects: self.objects(),
+            key: keys::log(&self.dispatch.run_id, self.dispatch.order_num),
+            file,
+            clock: self.settings.clock,
+        };
         let (tell, stop) = watch::channel(None);
         let spooled = AtomicU64::new(0);
         let output = |chunk: &[u8]| {
@@ -184,8 +205,15 @@ impl Invocation<'_> {
     }
 
     /// The whole environment of the commands, built from nothing.
-    fn environment(&self, variables: &BTreeMap<String, SecretString>, events_dir: &Path, workspace: &Workspace) -> io::Result<BTreeMap<String, String>> {
-        let text = |path: &Path| path.to_str().map(str::to_owned).ok_or_else(|| io::Error::other("a folder's name is not UTF-8"));
+    fn environment(
+        &self,
+        variables: &BTreeMap<String, SecretString>,
+        events_dir: &Path,
+        workspace: &Workspace,
+    ) -> io::Result<BTreeMap<String, String>> {
+        let text = |path: &Path| {
+            path.to_str().map(str::to_owned).ok_or_else(|| io::Error::other("a folder's name is not UTF-8"))
+        };
         let mut all = BTreeMap::from([
             ("PATH".to_owned(), self.settings.path.clone()),
             ("HOME".to_owned(), text(&workspace.subfolder("home")?)?),
@@ -197,20 +225,28 @@ impl Invocation<'_> {
         Ok(all)
     }
 
-    /// One deadline over all commands: the order's timeout or the job's deadline, and before Lambda's own.
-    fn deadline(&self, claimed_at: Timestamp, timeout: u64, job: Timestamp, stop_grace: u64) -> Timestamp {
-        let order = claimed_at.plus(Duration::from_secs(timeout));
-        let lambda = self.lambda_deadline.map_or(order, |ends| {
+    /// One deadline over all commands, and what to say at it: the order's timeout or the job's deadline, and before
+    /// Lambda's own.
+    fn deadline(&self, claimed_at: Timestamp, manifest: &Manifest) -> (Timestamp, String) {
+        let timeout = Duration::from_secs(manifest.timeout);
+        let order = (claimed_at.plus(timeout), format!("its timeout of {} s is over", manifest.timeout));
+        let job = (manifest.deadline, "the job's time is over".to_owned());
+        let lambda = self.lambda_deadline.map(|ends| {
             let left = Clock::REAL.now().until(ends) * self.settings.clock.factor();
-            self.now().plus(left.saturating_sub(LAMBDA_MARGIN + Duration::from_secs(stop_grace)))
+            let kept = LAMBDA_MARGIN + Duration::from_secs(manifest.stop_grace);
+            (self.now().plus(left.saturating_sub(kept)), "the time of its Lambda invocation is over".to_owned())
         });
-        order.min(job).min(lambda)
+        [Some(order), Some(job), lambda].into_iter().flatten().min_by_key(|(at, _)| *at).unwrap_or_default()
     }
 
     /// The result of an order none of whose commands ran to an end that is known.
     fn unstarted(&self, claim: &Claim, reason: &str) -> OrderResult {
         tracing::error!(run_id = %self.dispatch.run_id, order_num = %self.dispatch.order_num, reason, "the order cannot run");
-        OrderResult { writer: Some(claim.by.clone()), started_at: Some(claim.at), ..OrderResult::of_engine(Outcome::Failed, reason, self.now()) }
+        OrderResult {
+            writer: Some(claim.by.clone()),
+            started_at: Some(claim.at),
+            ..OrderResult::of_engine(Outcome::Failed, reason, self.now())
+        }
     }
 
     fn objects(&self) -> Objects<'_> {
@@ -263,7 +299,14 @@ mod tests {
 
     fn finished(status: Outcome, exit_code: Option<i32>, reason: Option<&str>) -> Finished {
         let at = Timestamp::from_secs(1);
-        Finished { status, exit_code, failed_command: Some(1), reason: reason.map(str::to_owned), started_at: at, finished_at: at }
+        Finished {
+            status,
+            exit_code,
+            failed_command: Some(1),
+            reason: reason.map(str::to_owned),
+            started_at: at,
+            finished_at: at,
+        }
     }
 
     #[test]

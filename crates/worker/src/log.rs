@@ -1,13 +1,13 @@
 //! The whole log of an order in S3, `logs/<run_id>/<order_num>.log`: put when the order runs for more than a few seconds
 //! or writes more than `result.json` holds, and put again while it grows.
 
-use std::{path::PathBuf, sync::atomic::{AtomicU64, Ordering}, time::Duration};
-
-use common::{
-    aws::AwsError,
-    clock::Clock,
-    objects::Objects,
+use std::{
+    path::PathBuf,
+    sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
 };
+
+use common::{aws::AwsError, clock::Clock, objects::Objects};
 
 /// Pause between two puts of a short log …
 const REFRESH: Duration = Duration::from_secs(3);

@@ -16,7 +16,13 @@ use common::{
 const TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Delivers the result, unless another stands already: the first one counts.
-pub(crate) async fn deliver(objects: Objects<'_>, run: &RunId, order: OrderNum, result: &OrderResult, url: Option<&str>) -> Result<(), AwsError> {
+pub(crate) async fn deliver(
+    objects: Objects<'_>,
+    run: &RunId,
+    order: OrderNum,
+    result: &OrderResult,
+    url: Option<&str>,
+) -> Result<(), AwsError> {
     let bytes = result.to_bytes().map_err(|error| AwsError::refused("write the result", error.to_string()))?;
     if let Some(url) = url
         && put_signed(url, bytes.clone()).await

@@ -53,6 +53,8 @@ pub struct Order<'a> {
     pub env: &'a BTreeMap<String, String>,
     /// When they are stopped, all together.
     pub deadline: Timestamp,
+    /// What to say of an order that is stopped at the deadline, such as `its timeout of 60 s is over`.
+    pub deadline_reason: &'a str,
     /// Between SIGINT and SIGKILL, in engine time.
     pub stop_grace: Duration,
     /// The time that `deadline` and `stop_grace` are in.
@@ -121,7 +123,7 @@ pub async fn run(
     mut output: impl FnMut(&[u8]),
     stop: watch::Receiver<Option<Stop>>,
 ) -> Result<Finished, RunError> {
-    let mut stop = Stopper { stop, clock: order.clock, deadline: order.deadline };
+    let mut stop = Stopper { stop, order };
     let started_at = order.clock.now();
     let mut exit_code = None;
     for (index, command) in order.commands.iter().enumerate() {
@@ -161,7 +163,7 @@ async fn run_one(
     index: usize,
     command: &str,
     output: &mut impl FnMut(&[u8]),
-    stop: &mut Stopper,
+    stop: &mut Stopper<'_>,
 ) -> Result<Ended, RunError> {
     let (mut child, mut group, pipe) = start(order, command).map_err(|source| RunError::Start { index, source })?;
     let follow = |source| RunError::Follow { index, source };
@@ -253,37 +255,36 @@ impl Pipe {
 }
 
 /// Knows whether it is time to stop.
-struct Stopper {
+struct Stopper<'a> {
     stop: watch::Receiver<Option<Stop>>,
-    clock: Clock,
-    deadline: Timestamp,
+    order: &'a Order<'a>,
 }
 
-impl Stopper {
+impl Stopper<'_> {
     fn already(&self) -> Option<Stop> {
         let asked = self.stop.borrow().clone();
-        asked.or_else(|| (self.clock.now() >= self.deadline).then(late))
+        asked.or_else(|| (self.order.clock.now() >= self.order.deadline).then(|| self.late()))
     }
 
     /// Waits until it is time.
     async fn asked(&mut self) -> Stop {
         let asked = async {
             match self.stop.wait_for(Option::is_some).await {
-                Ok(stop) => stop.clone().unwrap_or_else(late),
+                Ok(stop) => stop.clone(),
                 // Whoever could ask is gone.
-                Err(_) => std::future::pending().await,
+                Err(_) => None,
             }
         };
-        let left = self.clock.now().until(self.deadline);
+        let left = self.order.clock.now().until(self.order.deadline);
         tokio::select! {
-            stop = asked => stop,
-            () = self.clock.sleep(left) => late(),
+            Some(stop) = asked => stop,
+            () = self.order.clock.sleep(left) => self.late(),
         }
     }
-}
 
-fn late() -> Stop {
-    Stop::TimedOut { reason: "its time was over".to_owned() }
+    fn late(&self) -> Stop {
+        Stop::TimedOut { reason: self.order.deadline_reason.to_owned() }
+    }
 }
 
 #[cfg(test)]

@@ -5,11 +5,12 @@ use aws_lambda_events::event::s3::S3Event;
 use common::{
     aws::Aws,
     clock::Timestamp,
-    env::{BadSettings, Environment},
+    env::{BadSettings, Environment, LOCAL_SOURCES},
     stack::Function,
     watchdog::Watch,
 };
 use lambda_runtime::{Error, LambdaEvent, service_fn};
+use nix::sys::{prctl, signal::Signal};
 use serde_json::Value;
 
 use crate::{
@@ -25,6 +26,11 @@ pub(crate) async fn function(name: FunctionName) -> Result<Exit, Failure> {
     if environment.get("AWS_LAMBDA_RUNTIME_API").is_none() {
         let failure = Failure::input("`AWS_LAMBDA_RUNTIME_API` is not set: this role is started by Lambda");
         return Err(failure.hint("to run a job here use `aws-exe run JOB`"));
+    }
+    if environment.get(LOCAL_SOURCES.name).is_some() {
+        // On Lambda an environment ends as a whole. Here the embedded AWS may be killed without a chance to see to it.
+        prctl::set_pdeathsig(Signal::SIGTERM)
+            .map_err(|error| Failure::machine(format!("failed to follow the embedded AWS: {error}")))?;
     }
     let served = match Function::from(name) {
         Function::InitJob => init_job(&environment).await,
@@ -82,15 +88,35 @@ async fn watchdog_check(environment: &Environment) -> Result<(), Failure> {
 async fn worker(environment: &Environment) -> Result<(), Failure> {
     let settings = worker::Settings::load(environment).map_err(refused)?;
     worker::harden().map_err(|error| Failure::machine(format!("failed to protect the worker's memory: {error}")))?;
+    end_with_commands()?;
     let aws = Aws::load().await;
     serve(lambda_runtime::run(service_fn(|event: LambdaEvent<worker::Dispatch>| async {
         let LambdaEvent { payload, context } = event;
         let by = format!("lambda:{}", context.request_id);
         let deadline = Some(Timestamp::from_millis(context.deadline));
         let handled = Box::pin(worker::handle(&aws, &settings, &payload, by, deadline)).await;
-        handled.map(|report| report.to_string()).inspect_err(|error| tracing::error!(%error, "the order failed")).map_err(Error::from)
+        handled
+            .map(|report| report.to_string())
+            .inspect_err(|error| tracing::error!(%error, "the order failed"))
+            .map_err(Error::from)
     })))
     .await
+}
+
+/// A worker that is told to end takes its commands along.
+fn end_with_commands() -> Result<(), Failure> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let watch = signal(SignalKind::terminate());
+    let mut terminate = watch.map_err(|error| Failure::machine(format!("failed to watch for signals: {error}")))?;
+    tokio::spawn(async move {
+        terminate.recv().await;
+        if let Err(error) = worker::leftovers::kill_leftovers().await {
+            tracing::error!(%error, "commands are left behind");
+        }
+        // 128 and the number of SIGTERM, as shells have it.
+        std::process::exit(143);
+    });
+    Ok(())
 }
 
 async fn serve(served: impl Future<Output = Result<(), Error>>) -> Result<(), Failure> {

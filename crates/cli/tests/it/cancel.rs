@@ -1,6 +1,8 @@
 //! Cancelling: a run, or one order with what depends on it, by writing an object.
 
-use crate::support::{Cancelled, Failed, StartLog, Stack, Succeeded, expect, expect::expect_success, faults::delivery_to, job, wait};
+use crate::support::{
+    Cancelled, Failed, Stack, StartLog, Succeeded, expect, expect::expect_success, faults::delivery_to, job, wait,
+};
 
 /// Runs until it is told to stop, and says that it was.
 fn runs_until_stopped(starts: &StartLog) -> String {

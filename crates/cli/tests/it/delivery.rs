@@ -1,12 +1,6 @@
 //! Events that come twice, late, out of order or not at all.
 
-use crate::support::{
-    StartLog, Stack,
-    expect::expect_success,
-    faults::delivery_to,
-    job,
-    job::Job,
-};
+use crate::support::{Stack, StartLog, expect::expect_success, faults::delivery_to, job, job::Job};
 
 /// A diamond whose orders write their names.
 fn diamond(starts: &StartLog) -> Job {

@@ -32,7 +32,13 @@ async fn a_callback_while_the_lease_is_held_is_not_lost() {
 
 /// Leaves a run that is in this status to a holder that does not exist.
 async fn set_lease(run: &Run<'_>, status: &str, lease_until_ms: u64) {
-    let request = run.stack.aws.dynamodb().update_item().table_name(LOCKS).key("pk", AttributeValue::S(format!("lock:{}", run.id)));
+    let request = run
+        .stack
+        .aws
+        .dynamodb()
+        .update_item()
+        .table_name(LOCKS)
+        .key("pk", AttributeValue::S(format!("lock:{}", run.id)));
     let request = request
         .update_expression("SET orchestrator_id = :dead, acquired_at = :long_ago, lease_until = :until, #status = :active, news = :news")
         .condition_expression("#status = :status")
@@ -50,7 +56,8 @@ async fn set_lease(run: &Run<'_>, status: &str, lease_until_ms: u64) {
 async fn a_lease_that_ran_out_is_taken_over_by_the_next_message() {
     let stack = Stack::start().faults([delivery_to("orchestrator").then("drop")]).await;
     let starts = StartLog::of(&stack);
-    let run = stack.submit(&job().order("a").cmds([starts.start()]).order("b").after(["a"]).cmds([starts.start()])).await;
+    let run =
+        stack.submit(&job().order("a").cmds([starts.start()]).order("b").after(["a"]).cmds([starts.start()])).await;
     set_lease(&run, "idle", 1_000).await;
     run.wake().await;
     expect_success(&run).await;
@@ -61,7 +68,8 @@ async fn a_lease_that_ran_out_is_taken_over_by_the_next_message() {
 async fn a_dead_holders_lease_is_taken_over_by_the_tick_once_it_ran_out() {
     let stack = Stack::start().speed(20).faults([delivery_to("orchestrator").then("drop")]).await;
     let starts = StartLog::of(&stack);
-    let run = stack.submit(&job().order("a").cmds([starts.start()]).order("b").after(["a"]).cmds([starts.start()])).await;
+    let run =
+        stack.submit(&job().order("a").cmds([starts.start()]).order("b").after(["a"]).cmds([starts.start()])).await;
     // Ninety seconds of engine time from the submission, which was 3600 s before the deadline: the first tick deposits.
     let created = run.item().await.unwrap()["deadline"].as_u64().unwrap() - 3_600_000;
     set_lease(&run, "idle", created + 90_000).await;
@@ -76,7 +84,9 @@ async fn the_commit_of_a_holder_that_lost_its_lease_is_refused() {
     let starts = StartLog::of(&stack);
     let gate = stack.path("go");
     let held = format!("until [ -e '{}' ]; do sleep 0.02; done", gate.display());
-    let run = stack.submit(&job().order("a").cmds([starts.start(), held]).order("b").after(["a"]).cmds([starts.start()])).await;
+    let run = stack
+        .submit(&job().order("a").cmds([starts.start(), held]).order("b").after(["a"]).cmds([starts.start()]))
+        .await;
     // Everything of the first pass is done but its commit.
     starts.until("a").await;
     run.until_row("a", "running").await;

@@ -1,6 +1,6 @@
 //! How orders and jobs end when nothing goes wrong with the engine.
 
-use crate::support::{Failed, StartLog, Stack, Succeeded, expect, expect::expect_success, job};
+use crate::support::{Failed, Stack, StartLog, Succeeded, expect, expect::expect_success, job};
 
 #[tokio::test]
 async fn a_job_of_one_order_succeeds() {
@@ -36,7 +36,10 @@ async fn a_signal_is_told_apart_from_an_exit() {
     let run = stack.submit(&job().order("a").cmds(["kill -SEGV $$"])).await;
     expect(&run, Failed, [("a", Failed)]).await;
     let result = run.result_of("a").await;
-    assert_eq!((&result["exit_code"], &result["reason"]), (&139.into(), &"command 1 of 1 was ended by signal 11".into()));
+    assert_eq!(
+        (&result["exit_code"], &result["reason"]),
+        (&139.into(), &"command 1 of 1 was ended by signal 11".into())
+    );
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! How many orders run at once, and jobs with many orders.
 
-use crate::support::{StartLog, Stack, expect::expect_success, job, job::Job};
+use crate::support::{Stack, StartLog, expect::expect_success, job, job::Job};
 
 /// Orders that write `+` when they begin and `-` before they end.
 fn crowd(starts: &StartLog, orders: usize) -> Job {

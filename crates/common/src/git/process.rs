@@ -22,7 +22,7 @@ use tokio::{
 };
 
 use super::GitError;
-use crate::env::Environment;
+use crate::env::{self, Environment};
 
 /// Settings that hold for every run; none of them is secret.
 const SETTINGS: [&str; 10] = [
@@ -155,6 +155,7 @@ impl Git {
             .env("HOME", self.home.path())
             .env("TMPDIR", self.home.path())
             .env("LC_ALL", "C")
+            .envs(env::HTTPS_SETTINGS.iter().filter_map(|name| Some((name, environment.get(name)?))))
             .env("GIT_CONFIG_NOSYSTEM", "1")
             .env("GIT_CONFIG_GLOBAL", "/dev/null")
             .env("GIT_TERMINAL_PROMPT", "0")

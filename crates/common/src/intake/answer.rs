@@ -2,8 +2,15 @@
 
 use serde_json::{Value, json};
 
-use super::{request::{Arrival, RunIds, done_endpoint}, settings::Settings};
-use crate::{aws::AwsError, ids::{RunId, TraceId}, order::Job};
+use super::{
+    request::{Arrival, RunIds, done_endpoint},
+    settings::Settings,
+};
+use crate::{
+    aws::AwsError,
+    ids::{RunId, TraceId},
+    order::Job,
+};
 
 /// Why a submission was not accepted, named by what its sender can do.
 #[derive(Debug, thiserror::Error)]
@@ -97,7 +104,10 @@ mod tests {
         let answer = render(&Arrival::Http, Err(NotAccepted::Invalid(problems.clone())), &ids);
         assert_eq!(answer["statusCode"], 400);
         let body: Value = serde_json::from_str(answer["body"].as_str().unwrap()).unwrap();
-        assert_eq!(body, json!({"status": "error", "error": "a: x", "errors": ["a: x", "b: y"], "run_id": "r", "trace_id": "00000000"}));
+        assert_eq!(
+            body,
+            json!({"status": "error", "error": "a: x", "errors": ["a: x", "b: y"], "run_id": "r", "trace_id": "00000000"})
+        );
         assert_eq!(render(&Arrival::Direct, Err(NotAccepted::Invalid(problems)), &ids), body);
     }
 

@@ -14,7 +14,12 @@ use secrecy::SecretString;
 use sha2::{Digest as _, Sha256};
 use tempfile::TempDir;
 
-use super::{answer::{NotAccepted, flow_id}, settings::Settings, shape::Problems, validate::ENGINE_VARIABLES};
+use super::{
+    answer::{NotAccepted, flow_id},
+    settings::Settings,
+    shape::Problems,
+    validate::ENGINE_VARIABLES,
+};
 use crate::{
     archive,
     aws::{Aws, AwsError, Class},
@@ -96,7 +101,8 @@ struct Packed {
 
 /// Packages a job.
 pub async fn package(aws: &Aws, settings: &Settings, job: &Job, run: Run<'_>) -> Result<Package, NotAccepted> {
-    let scratch = TempDir::with_prefix("aws-exe-package-").map_err(|error| NotAccepted::Machine(format!("make a folder: {error}")))?;
+    let scratch = TempDir::with_prefix("aws-exe-package-")
+        .map_err(|error| NotAccepted::Machine(format!("make a folder: {error}")))?;
     let fetched = fetch_credentials(aws, job).await?;
     let key = run_key(&fetched, job)?;
     let auth = git_auth(&fetched, job)?;
@@ -116,7 +122,10 @@ pub async fn package(aws: &Aws, settings: &Settings, job: &Job, run: Run<'_>) ->
         values.extend(ENGINE_VARIABLES.iter().map(|name| (*name).to_owned()).zip(engine.map(SecretString::from)));
         let plain = order.env_vars.keys().filter(|name| !origins.contains_key(*name)).map(String::as_str);
         // The signed URL lets its holder end the order: masked like a secret.
-        let plain = plain.chain(ENGINE_VARIABLES.into_iter().filter(|name| *name != "CALLBACK_URL")).map(str::to_owned).collect();
+        let plain = plain
+            .chain(ENGINE_VARIABLES.into_iter().filter(|name| *name != "CALLBACK_URL"))
+            .map(str::to_owned)
+            .collect();
         let bundle = Bundle {
             cmds: order.cmds.clone(),
             manifest: manifest(run, number, order, sources.get(&order.source)),
@@ -125,7 +134,11 @@ pub async fn package(aws: &Aws, settings: &Settings, job: &Job, run: Run<'_>) ->
             sources: origins,
         };
         let recipients: Vec<_> = std::iter::once(key.identity().recipient()).chain(order.sops_key.clone()).collect();
-        bundles.push(bundle.seal(&recipients, run.created_at).map_err(|error| NotAccepted::Machine(format!("seal the bundle of order {number}: {error}")))?);
+        bundles.push(
+            bundle
+                .seal(&recipients, run.created_at)
+                .map_err(|error| NotAccepted::Machine(format!("seal the bundle of order {number}: {error}")))?,
+        );
     }
     let code = sources.into_values().map(|packed| (packed.sha256, packed.path)).collect();
     Ok(Package { key, code, bundles, _scratch: scratch })
@@ -152,7 +165,8 @@ fn manifest(run: Run<'_>, number: OrderNum, order: &Order, packed: Option<&Packe
 
 async fn fetch_credentials(aws: &Aws, job: &Job) -> Result<Fetched, NotAccepted> {
     use crate::order::CredentialLocation::{Parameter, Secret};
-    let mut parameters: BTreeSet<&str> = job.orders.iter().flat_map(|order| &order.ssm_paths).map(String::as_str).collect();
+    let mut parameters: BTreeSet<&str> =
+        job.orders.iter().flat_map(|order| &order.ssm_paths).map(String::as_str).collect();
     let mut secrets: BTreeSet<&str> =
         job.orders.iter().flat_map(|order| &order.secret_manager_paths).map(String::as_str).collect();
     parameters.extend(job.sops_key_ssm_path.as_deref());
@@ -167,7 +181,8 @@ async fn fetch_credentials(aws: &Aws, job: &Job) -> Result<Fetched, NotAccepted>
 
 fn run_key(fetched: &Fetched, job: &Job) -> Result<RunKey, NotAccepted> {
     let Some(path) = &job.sops_key_ssm_path else { return Ok(RunKey::Own(sops::Identity::generate())) };
-    let identity = fetched.parameter(path).and_then(|text| sops::Identity::parse(text).map_err(|error| error.to_string()));
+    let identity =
+        fetched.parameter(path).and_then(|text| sops::Identity::parse(text).map_err(|error| error.to_string()));
     identity.map(RunKey::Given).map_err(|problem| NotAccepted::Invalid(vec![format!("sops_key_ssm_path: {problem}")]))
 }
 
@@ -201,8 +216,10 @@ fn variables(fetched: &Fetched, job: &Job) -> Result<Vec<Variables>, NotAccepted
             order.env_vars.iter().map(|(name, value)| (name.clone(), SecretString::from(value.as_str()))).collect();
         let mut origins = BTreeMap::new();
         let parameters = order.ssm_paths.iter().map(|path| ("ssm_paths", "ssm", path, fetched.parameter(path)));
-        let secrets =
-            order.secret_manager_paths.iter().map(|name| ("secret_manager_paths", "secretd", name, fetched.secret(name)));
+        let secrets = order
+            .secret_manager_paths
+            .iter()
+            .map(|name| ("secret_manager_paths", "secretd", name, fetched.secret(name)));
         let mut position = 0;
         let mut field_before = "";
         for (field, kind, path, value) in parameters.chain(secrets) {
@@ -213,7 +230,9 @@ fn variables(fetched: &Fetched, job: &Job) -> Result<Vec<Variables>, NotAccepted
                     origins.extend(variables.keys().map(|name| (name.clone(), format!("aws:::{kind}:{path}"))));
                     values.extend(variables);
                 }
-                Err(problem) => problems.add(&format!("orders[{index}].{field}[{position}]"), format_args!("`{path}` {problem}")),
+                Err(problem) => {
+                    problems.add(&format!("orders[{index}].{field}[{position}]"), format_args!("`{path}` {problem}"));
+                }
             }
         }
         all.push((values, origins));
@@ -222,7 +241,13 @@ fn variables(fetched: &Fetched, job: &Job) -> Result<Vec<Variables>, NotAccepted
 }
 
 /// Packs each source once, whichever and however many orders use it.
-async fn pack_sources(aws: &Aws, settings: &Settings, job: &Job, auth: git::Auth, scratch: &Path) -> Result<BTreeMap<Source, Packed>, NotAccepted> {
+async fn pack_sources(
+    aws: &Aws,
+    settings: &Settings,
+    job: &Job,
+    auth: git::Auth,
+    scratch: &Path,
+) -> Result<BTreeMap<Source, Packed>, NotAccepted> {
     let mut users: BTreeMap<&Source, (usize, BTreeSet<&str>)> = BTreeMap::new();
     for (index, order) in job.orders.iter().enumerate().filter(|(_, order)| order.source != Source::None) {
         let (_, folders) = users.entry(&order.source).or_insert_with(|| (index, BTreeSet::new()));
@@ -280,13 +305,21 @@ impl Place {
     }
 }
 
-async fn pack_git(settings: &Settings, repo: &str, commit: Option<&str>, auth: &git::Auth, folders: &BTreeSet<&str>, at: &Place) -> Result<Packed, NotAccepted> {
+async fn pack_git(
+    settings: &Settings,
+    repo: &str,
+    commit: Option<&str>,
+    auth: &git::Auth,
+    folders: &BTreeSet<&str>,
+    at: &Place,
+) -> Result<Packed, NotAccepted> {
     let source = git::GitSource { repo: repo.to_owned(), commit: commit.map(str::to_owned) };
     let remote = git::check(&source, &settings.rules.git).map_err(|error| at.invalid("git_repo", error))?;
     let checkout = at.scratch.join("checkout");
     tokio::fs::create_dir_all(&checkout).await.map_err(Place::machine)?;
     let fetched = git::fetch(&remote, auth, &checkout, FETCH_TIMEOUT).await;
-    let commit = fetched.map_err(|error| at.invalid(if error.is_about_the_commit() { "commit_hash" } else { "git_repo" }, error))?;
+    let commit = fetched
+        .map_err(|error| at.invalid(if error.is_about_the_commit() { "commit_hash" } else { "git_repo" }, error))?;
     let path = at.scratch.with_extension("zip");
     let (from, to) = (checkout.clone(), path.clone());
     let there = |folder: &&&str| git::enter_folder(&checkout, folder).is_ok();
@@ -301,7 +334,13 @@ async fn pack_git(settings: &Settings, repo: &str, commit: Option<&str>, auth: &
     Ok(Packed { path, sha256: packed.sha256, commit: Some(commit), folders })
 }
 
-async fn pack_s3(aws: &Aws, bucket: &str, key: &str, folders: &BTreeSet<&str>, at: &Place) -> Result<Packed, NotAccepted> {
+async fn pack_s3(
+    aws: &Aws,
+    bucket: &str,
+    key: &str,
+    folders: &BTreeSet<&str>,
+    at: &Place,
+) -> Result<Packed, NotAccepted> {
     let answer = match aws.s3().get_object().bucket(bucket).key(key).send().await {
         Ok(answer) => answer,
         Err(error) => {
@@ -337,20 +376,34 @@ async fn pack_s3(aws: &Aws, bucket: &str, key: &str, folders: &BTreeSet<&str>, a
 
 /// Whether an entry makes the folder be there: it is the folder, or lies in it.
 fn is_below(entry: &str, folder: &str) -> bool {
-    let is_folder = entry.ends_with('/') || Path::new(entry).components().count() > Path::new(folder).components().count();
+    let is_folder =
+        entry.ends_with('/') || Path::new(entry).components().count() > Path::new(folder).components().count();
     is_folder && Path::new(entry).starts_with(folder)
 }
 
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, NotAccepted> + Send + 'static) -> Result<T, NotAccepted> {
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, NotAccepted> + Send + 'static,
+) -> Result<T, NotAccepted> {
     tokio::task::spawn_blocking(work).await.map_err(Place::machine)?
 }
 
 /// The URL by which the order's result can be put once, by whoever holds it.
-async fn presigned_result(aws: &Aws, settings: &Settings, job: &Job, run: Run<'_>, number: OrderNum) -> Result<String, NotAccepted> {
+async fn presigned_result(
+    aws: &Aws,
+    settings: &Settings,
+    job: &Job,
+    run: Run<'_>,
+    number: OrderNum,
+) -> Result<String, NotAccepted> {
     let action = "sign the callback URL";
     let config = aws_sdk_s3::presigning::PresigningConfig::expires_in(Duration::from_secs(job.presign_expiry))
         .map_err(|error| NotAccepted::Machine(format!("{action}: {error}")))?;
-    let request = aws.s3().put_object().bucket(&settings.internal_bucket).key(keys::result(run.run_id, number)).if_none_match("*");
+    let request = aws
+        .s3()
+        .put_object()
+        .bucket(&settings.internal_bucket)
+        .key(keys::result(run.run_id, number))
+        .if_none_match("*");
     let signed = request.presigned(config).await.map_err(|error| AwsError::of(action, error))?;
     Ok(signed.uri().to_owned())
 }

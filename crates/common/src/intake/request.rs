@@ -67,7 +67,9 @@ fn http_body(event: &Value) -> Result<Value, Refusal> {
 
 fn text_body(text: &str) -> Result<Value, Refusal> {
     if text.trim().is_empty() {
-        return Err(Refusal::Body("the body is empty; send an object with `job`, `job_parameters_b64` or `payload_s3_uri`".to_owned()));
+        return Err(Refusal::Body(
+            "the body is empty; send an object with `job`, `job_parameters_b64` or `payload_s3_uri`".to_owned(),
+        ));
     }
     serde_json::from_str(text).map_err(|error| Refusal::Body(format!("the body is not JSON: {error}")))
 }
@@ -97,17 +99,25 @@ pub struct Envelope {
     pub job: JobSource,
 }
 
+/// Fields of the envelope.
+const KNOWN: [&str; 7] =
+    ["job", "job_parameters_b64", "payload_s3_uri", "run_id", "trace_id", "done_endpt", "rerun_of"];
+
 /// Reads the envelope. The ids come back even when something is wrong, for the answer.
-pub fn read_envelope(body: &Value, default_run_id: Option<&str>, done_bucket: &str) -> (RunIds, Result<Envelope, Vec<String>>) {
+pub fn read_envelope(
+    body: &Value,
+    default_run_id: Option<&str>,
+    done_bucket: &str,
+) -> (RunIds, Result<Envelope, Vec<String>>) {
     let mut problems = Problems::default();
     let nothing = Map::new();
     let fields = body.as_object().unwrap_or_else(|| {
         problems.add("", "the body must be an object with `job`, `job_parameters_b64` or `payload_s3_uri`");
         &nothing
     });
-    const KNOWN: [&str; 7] = ["job", "job_parameters_b64", "payload_s3_uri", "run_id", "trace_id", "done_endpt", "rerun_of"];
     for name in fields.keys().filter(|name| !KNOWN.contains(&name.as_str())) {
-        let hint = nearest(name, KNOWN.into_iter()).map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
+        let hint =
+            nearest(name, KNOWN.into_iter()).map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
         problems.add(&shown(name), format_args!("is no known field{hint}"));
     }
     let text = |name: &str, problems: &mut Problems| match fields.get(name) {
@@ -244,7 +254,10 @@ mod tests {
         let get = arrive(json!({"requestContext": {"http": {"method": "GET"}}}), "r");
         assert_eq!(get.body.unwrap_err(), Refusal::Method("GET".to_owned()));
         let sns = arrive(json!({"Records": [{"Sns": {"Message": "{\"job\":1}", "MessageId": "m-1"}}]}), "r");
-        assert_eq!((sns.arrival, sns.body.unwrap(), sns.default_run_id.as_deref()), (Arrival::Direct, json!({"job": 1}), Some("m-1")));
+        assert_eq!(
+            (sns.arrival, sns.body.unwrap(), sns.default_run_id.as_deref()),
+            (Arrival::Direct, json!({"job": 1}), Some("m-1"))
+        );
         let direct = arrive(json!({"job": 1}), "r");
         assert_eq!((direct.body.unwrap(), direct.default_run_id.as_deref()), (json!({"job": 1}), Some("r")));
     }

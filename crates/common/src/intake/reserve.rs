@@ -43,7 +43,8 @@ pub async fn reserve(items: RunItems<'_>, item: &RunItem, now: Timestamp) -> Res
 
 /// The answer that an accepted run's item holds.
 pub fn answer_of(item: &RunItem) -> Result<Value, NotAccepted> {
-    serde_json::from_str(&item.answer).map_err(|error| NotAccepted::Machine(format!("read the answer in the run item: {error}")))
+    serde_json::from_str(&item.answer)
+        .map_err(|error| NotAccepted::Machine(format!("read the answer in the run item: {error}")))
 }
 
 /// Digest by which the same job is known again, whatever the order of its fields.
@@ -72,7 +73,9 @@ fn feed(hash: &mut Sha256, value: &Value) {
         }
         Value::Array(items) => {
             hash.update(format!("a{}:", items.len()));
-            items.iter().for_each(|item| feed(hash, item));
+            for item in items {
+                feed(hash, item);
+            }
         }
         leaf => {
             let text = leaf.to_string();

@@ -48,6 +48,38 @@ pub fn check(schema: &Value, value: &Value, problems: &mut Problems) {
     Checker { definitions: schema.get("$defs"), problems }.check(schema, value, &mut String::new());
 }
 
+/// The parts of an object that fit, so that they can be looked at further while the others are reported: fields that do
+/// not fit are left out, or replaced where `stand_in` has a value for them.
+pub fn sound_fields(
+    schema: &Value,
+    definition: Option<&str>,
+    value: &Value,
+    stand_in: fn(&str) -> Option<Value>,
+) -> Map<String, Value> {
+    let definitions = schema.get("$defs");
+    let own = definition.and_then(|name| definitions?.get(name)).unwrap_or(schema);
+    let known = own.get("properties").and_then(Value::as_object);
+    let nothing = Map::new();
+    let fields = value.as_object().unwrap_or(&nothing);
+    let mut sound = Map::new();
+    for (name, field_schema) in known.into_iter().flatten() {
+        let fits = |value: &&Value| {
+            let mut problems = Problems::default();
+            Checker { definitions, problems: &mut problems }.check(field_schema, value, &mut String::new());
+            problems.is_empty()
+        };
+        let is_required =
+            own.get("required").and_then(Value::as_array).is_some_and(|names| names.contains(&name.as_str().into()));
+        let given = fields.get(name);
+        let kept = given.filter(fits).cloned();
+        let kept = kept.or_else(|| (given.is_some() || is_required).then(|| stand_in(name)).flatten());
+        if let Some(value) = kept {
+            sound.insert(name.clone(), value);
+        }
+    }
+    sound
+}
+
 struct Checker<'a> {
     definitions: Option<&'a Value>,
     problems: &'a mut Problems,
@@ -99,8 +131,12 @@ impl<'a> Checker<'a> {
                     (Some(min), Some(max)) if below || above => {
                         self.problems.add(path, format_args!("must be from {min} to {max}, not {number}"));
                     }
-                    (Some(min), _) if below => self.problems.add(path, format_args!("must be at least {min}, not {number}")),
-                    (_, Some(max)) if above => self.problems.add(path, format_args!("must be at most {max}, not {number}")),
+                    (Some(min), _) if below => {
+                        self.problems.add(path, format_args!("must be at least {min}, not {number}"));
+                    }
+                    (_, Some(max)) if above => {
+                        self.problems.add(path, format_args!("must be at most {max}, not {number}"));
+                    }
                     _ => {}
                 }
             }
@@ -124,7 +160,9 @@ impl<'a> Checker<'a> {
                 Some(Value::Bool(false)) => {
                     let nearest = nearest(name, known.into_iter().flat_map(Map::keys).map(String::as_str));
                     let hint = nearest.map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
-                    within_field(path, &shown(name), |path| self.problems.add(path, format_args!("is no known field{hint}")));
+                    within_field(path, &shown(name), |path| {
+                        self.problems.add(path, format_args!("is no known field{hint}"));
+                    });
                 }
                 Some(value_schema) => {
                     within_field(path, &shown(name), |path| self.check(value_schema, value, path));
@@ -234,7 +272,12 @@ pub fn shown(text: &str) -> String {
     shown
 }
 
-/// The known name that is nearest.
+/// The known name that was probably meant.
+pub fn similar<'n>(name: &str, known: impl Iterator<Item = &'n str>) -> Option<&'n str> {
+    nearest(name, known).filter(|near| strsim::jaro_winkler(name, near) > 0.75)
+}
+
+/// The known name that is nearest, however far.
 pub fn nearest<'n>(name: &str, known: impl Iterator<Item = &'n str>) -> Option<&'n str> {
     // A name of kilobytes is near to nothing, and comparing costs the product of the lengths.
     let name = (name.len() <= 128).then_some(name)?;
@@ -312,9 +355,28 @@ mod tests {
     #[test]
     fn the_schema_uses_nothing_unknown() {
         const KNOWN: [&str; 22] = [
-            "$schema", "$defs", "$ref", "$comment", "title", "description", "type", "properties", "required", "items",
-            "additionalProperties", "anyOf", "oneOf", "const", "enum", "minimum", "maximum", "minLength", "maxLength",
-            "minItems", "maxItems", "format",
+            "$schema",
+            "$defs",
+            "$ref",
+            "$comment",
+            "title",
+            "description",
+            "type",
+            "properties",
+            "required",
+            "items",
+            "additionalProperties",
+            "anyOf",
+            "oneOf",
+            "const",
+            "enum",
+            "minimum",
+            "maximum",
+            "minLength",
+            "maxLength",
+            "minItems",
+            "maxItems",
+            "format",
         ];
         fn walk(schema: &Value) {
             let Some(object) = schema.as_object() else { return };
@@ -341,11 +403,18 @@ mod tests {
             any::<f64>().prop_map(Value::from),
             "[a-z_]{0,12}".prop_map(Value::from),
         ];
-        let name = prop_oneof!["[a-z_]{0,8}", Just("orders".to_owned()), Just("cmds".to_owned()), Just("timeout".to_owned()), Just("username".to_owned())];
+        let name = prop_oneof![
+            "[a-z_]{0,8}",
+            Just("orders".to_owned()),
+            Just("cmds".to_owned()),
+            Just("timeout".to_owned()),
+            Just("username".to_owned())
+        ];
         leaf.prop_recursive(4, 64, 6, move |inner| {
             prop_oneof![
                 prop::collection::vec(inner.clone(), 0..5).prop_map(Value::from),
-                prop::collection::vec((name.clone(), inner), 0..6).prop_map(|fields| Value::Object(fields.into_iter().collect())),
+                prop::collection::vec((name.clone(), inner), 0..6)
+                    .prop_map(|fields| Value::Object(fields.into_iter().collect())),
             ]
         })
     }

@@ -30,7 +30,8 @@ pub async fn submit(aws: &Aws, settings: &Settings, event: Value, request_id: &s
         Err(Refusal::Method(method)) => (Err(NotAccepted::Method(method)), RunIds::default()),
         Err(Refusal::Body(problem)) => (Err(NotAccepted::Invalid(vec![problem])), RunIds::default()),
         Ok(body) => {
-            let (ids, envelope) = request::read_envelope(&body, submission.default_run_id.as_deref(), &settings.done_bucket);
+            let (ids, envelope) =
+                request::read_envelope(&body, submission.default_run_id.as_deref(), &settings.done_bucket);
             match envelope {
                 Err(problems) => (Err(NotAccepted::Invalid(problems)), ids),
                 Ok(envelope) => (accept(aws, settings, envelope).await, ids),
@@ -86,7 +87,13 @@ async fn accept(aws: &Aws, settings: &Settings, envelope: Envelope) -> Result<Va
     }
 }
 
-async fn submit_reserved(aws: &Aws, settings: &Settings, job: &Job, run: Run<'_>, submit_id: &str) -> Result<(), NotAccepted> {
+async fn submit_reserved(
+    aws: &Aws,
+    settings: &Settings,
+    job: &Job,
+    run: Run<'_>,
+    submit_id: &str,
+) -> Result<(), NotAccepted> {
     let package = package(aws, settings, job, run).await?;
     let own_key = keys::sops_key(&settings.rules.ssm_prefix, run.run_id);
     let plan = Plan {
@@ -112,7 +119,13 @@ async fn submit_reserved(aws: &Aws, settings: &Settings, job: &Job, run: Run<'_>
 
 /// A submission that failed gives the run id free again, so that the same request can be sent again at once. If the
 /// run item turns out to have been flipped after all, the job is accepted.
-async fn take_back(aws: &Aws, settings: &Settings, run: Run<'_>, submit_id: &str, error: NotAccepted) -> Result<Value, NotAccepted> {
+async fn take_back(
+    aws: &Aws,
+    settings: &Settings,
+    run: Run<'_>,
+    submit_id: &str,
+    error: NotAccepted,
+) -> Result<Value, NotAccepted> {
     let items = RunItems::new(aws, &settings.locks_table);
     if let Err(error) = items.abandon(run.run_id, submit_id).await {
         tracing::warn!(%error, "the reservation stays until its lease runs out");

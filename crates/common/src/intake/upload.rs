@@ -24,7 +24,13 @@ use crate::{
 const KEY_KEPT_SECS: u64 = 2 * 3600;
 
 /// Uploads a packaged run.
-pub async fn upload(aws: &Aws, settings: &Settings, job: &Job, plan: &Plan, package: &Package) -> Result<(), NotAccepted> {
+pub async fn upload(
+    aws: &Aws,
+    settings: &Settings,
+    job: &Job,
+    plan: &Plan,
+    package: &Package,
+) -> Result<(), NotAccepted> {
     let objects = Objects::new(aws, &settings.internal_bucket);
     if let RunKey::Own(identity) = &package.key {
         put_key(aws, &plan.sops_key_ssm_path, identity.secret().expose_secret(), plan.deadline).await?;
@@ -48,7 +54,8 @@ async fn put_bundle(objects: Objects<'_>, run: &RunId, order: OrderNum, bundle: 
 }
 
 async fn put_key(aws: &Aws, path: &str, secret: &str, deadline: Timestamp) -> Result<(), AwsError> {
-    let expires = aws_smithy_types::DateTime::from_secs(i64::try_from(deadline.secs() + KEY_KEPT_SECS).unwrap_or(i64::MAX));
+    let expires =
+        aws_smithy_types::DateTime::from_secs(i64::try_from(deadline.secs() + KEY_KEPT_SECS).unwrap_or(i64::MAX));
     let action = "put the run's key";
     let at = expires
         .fmt(aws_smithy_types::date_time::Format::DateTime)

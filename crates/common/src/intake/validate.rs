@@ -9,11 +9,11 @@ use serde_json::Value;
 
 use super::{
     request::parse_s3_uri,
-    shape::{self, Problems, nearest, shown},
+    shape::{self, Problems, shown, similar},
 };
 use crate::{
     git, graph,
-    ids::{OrderName, OrderNum, is_name},
+    ids::{MAX_ORDERS, OrderName, OrderNum, is_name},
     job::{JobDocument, OrderDocument, TargetChoice},
     keys,
     order::{CredentialLocation, Job, Order, Source},
@@ -90,23 +90,48 @@ impl Rules {
             Ok(())
         }
     }
-
-    fn check_secret(&self, name: &str) -> Result<(), String> {
-        if name.chars().any(char::is_control) { Err("may not have control characters".to_owned()) } else { Ok(()) }
-    }
 }
 
-/// Reads and checks a job.
+/// Reads and checks a job. What does not even have the right shape is reported with the rest: the parts that have are
+/// still held against the other rules.
 pub fn validate(document: &Value, rules: &Rules) -> Result<Job, Vec<String>> {
+    let schema = crate::job::schema();
     let mut problems = Problems::default();
-    shape::check(&crate::job::schema(), document, &mut problems);
-    if !problems.is_empty() {
-        return Err(problems.into_vec());
-    }
-    let document: JobDocument =
-        serde_json::from_value(document.clone()).map_err(|error| vec![format!("the job cannot be read: {error}")])?;
-    let job = Validator { rules, problems: &mut problems }.job(document);
+    shape::check(&schema, document, &mut problems);
+    let sound = if problems.is_empty() { document.clone() } else { sound_parts(&schema, document) };
+    let job = match serde_json::from_value::<JobDocument>(sound) {
+        Ok(document) => Validator { rules, problems: &mut problems }.job(document),
+        Err(error) => {
+            problems.add("", format_args!("the job cannot be read: {error}"));
+            return Err(problems.into_vec());
+        }
+    };
     if problems.is_empty() { Ok(job) } else { Err(problems.into_vec()) }
+}
+
+/// The document with what does not fit left out, or replaced by what causes no problem of its own.
+fn sound_parts(schema: &Value, document: &Value) -> Value {
+    let of_job = |name: &str| match name {
+        "username" => Some("unknown".into()),
+        "orders" => Some(Value::Array(Vec::new())),
+        "git_repo" => Some("org/repo".into()),
+        _ => None,
+    };
+    let of_order = |name: &str| match name {
+        "cmds" => Some(vec!["true"].into()),
+        "timeout" => Some(1.into()),
+        "execution_target" => Some("lambda".into()),
+        "git_repo" => Some("org/repo".into()),
+        _ => None,
+    };
+    let mut job = shape::sound_fields(schema, None, document, of_job);
+    let orders = document.get("orders").and_then(Value::as_array).into_iter().flatten().take(MAX_ORDERS);
+    let sound = |order: &Value| match order {
+        Value::Object(_) => Value::Object(shape::sound_fields(schema, Some("OrderDocument"), order, of_order)),
+        _ => serde_json::json!({"cmds": ["true"], "timeout": 1, "execution_target": "lambda"}),
+    };
+    job.insert("orders".to_owned(), orders.map(sound).collect());
+    Value::Object(job)
 }
 
 struct Validator<'a> {
@@ -129,7 +154,13 @@ impl Validator<'_> {
         }
         let job_timeout = document.job_timeout.unwrap_or(3600.min(self.rules.max_job_timeout));
         if job_timeout > self.rules.max_job_timeout {
-            self.problems.add("job_timeout", format_args!("must be at most {}, this deployment's `MAX_JOB_TIMEOUT`, not {job_timeout}", self.rules.max_job_timeout));
+            self.problems.add(
+                "job_timeout",
+                format_args!(
+                    "must be at most {}, this deployment's `MAX_JOB_TIMEOUT`, not {job_timeout}",
+                    self.rules.max_job_timeout
+                ),
+            );
         }
         let git_token = self.location("git_token_location", document.git_token_location.as_deref());
         let git_ssh_key = self.location("git_ssh_key_location", document.git_ssh_key_location.as_deref());
@@ -185,7 +216,13 @@ impl Validator<'_> {
             for (field, name) in [("order_name", name), ("queue_id", queue_id)] {
                 let path = format!("orders[{index}].{field}");
                 if let Some(other) = names.insert(name.clone(), own).filter(|other| *other != own) {
-                    self.problems.add(&path, format_args!("`{}` is a name of orders[{other}] too; names and queue ids must be unique", shown(&name)));
+                    self.problems.add(
+                        &path,
+                        format_args!(
+                            "`{}` is a name of orders[{other}] too; names and queue ids must be unique",
+                            shown(&name)
+                        ),
+                    );
                 }
             }
         }
@@ -210,7 +247,13 @@ impl Validator<'_> {
         for (position, command) in order.cmds.iter().enumerate() {
             let path = format!("orders[{index}].cmds[{position}]");
             if command.len() > MAX_COMMAND_BYTES {
-                self.problems.add(&path, format_args!("must have at most {MAX_COMMAND_BYTES} bytes, not {}; put longer scripts into the code", command.len()));
+                self.problems.add(
+                    &path,
+                    format_args!(
+                        "must have at most {MAX_COMMAND_BYTES} bytes, not {}; put longer scripts into the code",
+                        command.len()
+                    ),
+                );
             }
             if command.contains('\0') {
                 self.problems.add(&path, "may not have a NUL character");
@@ -219,7 +262,10 @@ impl Validator<'_> {
         let (target, stop_grace) = self.target(index, order);
         let start_timeout = order.start_timeout.unwrap_or(3600);
         if start_timeout > self.rules.max_job_timeout {
-            self.problems.add(&at("start_timeout"), format_args!("must be at most {}, not {start_timeout}", self.rules.max_job_timeout));
+            self.problems.add(
+                &at("start_timeout"),
+                format_args!("must be at most {}, not {start_timeout}", self.rules.max_job_timeout),
+            );
         }
         let source = self.source(index, order, job);
         if let Some(folder) = &order.git_folder {
@@ -236,7 +282,7 @@ impl Validator<'_> {
         }
         let secret_manager_paths = order.secret_manager_paths.clone().unwrap_or_default();
         for (position, name) in secret_manager_paths.iter().enumerate() {
-            self.note(&format!("orders[{index}].secret_manager_paths[{position}]"), self.rules.check_secret(name));
+            self.note(&format!("orders[{index}].secret_manager_paths[{position}]"), check_secret(name));
         }
         if let Some(recipient) = &order.sops_key {
             self.note(&at("sops_key"), sops::check_recipient(recipient).map_err(|e| e.to_string()));
@@ -282,7 +328,10 @@ impl Validator<'_> {
                         order.timeout
                     ));
                 }
-                for (field, given) in [("ssm_targets", order.ssm_targets.is_some()), ("ssm_document_name", order.ssm_document_name.is_some())] {
+                for (field, given) in [
+                    ("ssm_targets", order.ssm_targets.is_some()),
+                    ("ssm_document_name", order.ssm_document_name.is_some()),
+                ] {
                     if given {
                         self.problems.add(&at(field), "is only for orders with `execution_target` `ssm`");
                     }
@@ -290,11 +339,17 @@ impl Validator<'_> {
             }
             Target::Codebuild | Target::Ssm => {
                 let default = if order.execution_target.is_none() { ", the default," } else { "" };
-                self.problems.add(&at("execution_target"), format_args!(
-                    "`{target}`{default} comes with release 0.2; this release runs orders with `\"execution_target\": \"lambda\"`"
-                ));
+                let instead = match self.rules.entry {
+                    Entry::Init => "this release runs orders with `\"execution_target\": \"lambda\"`",
+                    Entry::Ssm => "this release runs `lambda` orders, sent to `/init`",
+                };
+                let path = at("execution_target");
+                self.problems.add(&path, format_args!("`{target}`{default} comes with release 0.2; {instead}"));
                 if order.timeout > self.rules.max_job_timeout {
-                    self.problems.add(&at("timeout"), format_args!("must be at most {}, not {}", self.rules.max_job_timeout, order.timeout));
+                    self.problems.add(
+                        &at("timeout"),
+                        format_args!("must be at most {}, not {}", self.rules.max_job_timeout, order.timeout),
+                    );
                 }
             }
         }
@@ -304,13 +359,14 @@ impl Validator<'_> {
     fn source(&mut self, index: usize, order: &OrderDocument, job: &JobDocument) -> Source {
         let at = |field: &str| format!("orders[{index}].{field}");
         if let Some(location) = &order.s3_location {
-            for (field, given) in [("git_repo", order.git_repo.is_some()), ("commit_hash", order.commit_hash.is_some())] {
+            for (field, given) in [("git_repo", order.git_repo.is_some()), ("commit_hash", order.commit_hash.is_some())]
+            {
                 if given {
                     self.problems.add(&at(field), "cannot stand beside an `s3_location`; an order has one source");
                 }
             }
             return match parse_s3_uri(location) {
-                Some((bucket, key)) if key.ends_with(".zip") => {
+                Some((bucket, key)) if std::path::Path::new(&key).extension().is_some_and(|e| e == "zip") => {
                     self.note(&at("s3_location"), self.rules.check_source(&bucket, &key));
                     Source::S3 { bucket, key }
                 }
@@ -355,12 +411,14 @@ impl Validator<'_> {
                 self.problems.add(&path, "may not have a NUL character");
             }
             if value.len() > MAX_VALUE_BYTES {
-                self.problems.add(&path, format_args!("must have at most {MAX_VALUE_BYTES} bytes, not {}", value.len()));
+                self.problems
+                    .add(&path, format_args!("must have at most {MAX_VALUE_BYTES} bytes, not {}", value.len()));
             }
         }
         let total: usize = variables.iter().map(|(name, value)| name.len() + value.len() + 2).sum();
         if total > MAX_ENVIRONMENT_BYTES {
-            self.problems.add(path, format_args!("must have at most {MAX_ENVIRONMENT_BYTES} bytes in all, not {total}"));
+            self.problems
+                .add(path, format_args!("must have at most {MAX_ENVIRONMENT_BYTES} bytes in all, not {total}"));
         }
     }
 
@@ -370,7 +428,7 @@ impl Validator<'_> {
             let path = format!("orders[{index}].dependencies[{position}]");
             match names.get(name) {
                 None => {
-                    let near = nearest(name, names.keys().map(String::as_str));
+                    let near = similar(name, names.keys().map(String::as_str));
                     let hint = near.map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
                     self.problems.add(&path, format_args!("`{}` is no order's name or queue id{hint}", shown(name)));
                 }
@@ -402,7 +460,7 @@ impl Validator<'_> {
                 Err("names nothing after the prefix".to_owned())
             }
             CredentialLocation::Parameter(path) => self.rules.check_parameter(path),
-            CredentialLocation::Secret(name) => self.rules.check_secret(name),
+            CredentialLocation::Secret(name) => check_secret(name),
         };
         self.note(field, checked);
         Some(location)
@@ -413,6 +471,10 @@ impl Validator<'_> {
             self.problems.add(path, problem);
         }
     }
+}
+
+fn check_secret(name: &str) -> Result<(), String> {
+    if name.chars().any(char::is_control) { Err("may not have control characters".to_owned()) } else { Ok(()) }
 }
 
 /// Whether a shell takes it as a variable's name.

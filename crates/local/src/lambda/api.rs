@@ -88,7 +88,10 @@ impl Lambda {
             _ => return Err(ApiError::client("InvalidParameterValueException", "unknown X-Amz-Invocation-Type")),
         };
         if body.len() > limit {
-            let message = format!("{} byte payload is too large for the {kind} invocation type (limit {limit} bytes)", body.len());
+            let message = format!(
+                "{} byte payload is too large for the {kind} invocation type (limit {limit} bytes)",
+                body.len()
+            );
             return Err(ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "RequestTooLargeException", message));
         }
         if let Err(error) = serde_json::from_slice::<serde::de::IgnoredAny>(&body) {
@@ -170,7 +173,10 @@ mod tests {
         assert_eq!(operation(Method::POST, "/2015-03-31/functions/f/invocations"), "Invoke");
         assert_eq!(operation(Method::DELETE, "/2015-03-31/functions/f"), "Unknown");
         assert_eq!(operation(Method::GET, "/2015-03-31/event-source-mappings/"), "Unknown");
-        let arn = Target::of(&Method::GET, "/2015-03-31/functions/arn%3Aaws%3Alambda%3Aus-east-1%3A000000000000%3Afunction%3Af");
+        let arn = Target::of(
+            &Method::GET,
+            "/2015-03-31/functions/arn%3Aaws%3Alambda%3Aus-east-1%3A000000000000%3Afunction%3Af",
+        );
         assert_eq!(arn.function, "arn:aws:lambda:us-east-1:000000000000:function:f");
     }
 }

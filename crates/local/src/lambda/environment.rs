@@ -24,12 +24,15 @@ use tokio::{
 
 use crate::{
     dates,
-    lambda::{FunctionError, Invocation, process::{Running, kill_group}},
+    lambda::{
+        FunctionError, Invocation,
+        process::{Running, end_processes, inside, kill_group},
+    },
 };
 
 /// How long a new process may take until it asks for its first event, in machine time. Lambda allows 10 s; a busy
 /// two-core machine that starts many at once needs more.
-const INIT_LIMIT: Duration = Duration::from_secs(60);
+const INIT_LIMIT: Duration = Duration::from_mins(1);
 
 /// An event on its way to a process.
 #[derive(Debug)]
@@ -98,6 +101,7 @@ impl Environment {
             if pid > 0 {
                 kill_group(pid);
             }
+            end_processes(&inside(&scratch)).await;
             forget(&id);
             if let Err(error) = tokio::fs::remove_dir_all(&scratch).await {
                 tracing::warn!(%error, scratch = %scratch.display(), "an environment's folder could not be removed");

@@ -11,7 +11,11 @@ use std::{
     sync::{Arc, PoisonError, RwLock},
 };
 
-use common::{clock::Clock, env as variables, stack::{Function, Stack}};
+use common::{
+    clock::Clock,
+    env as variables,
+    stack::{Function, Stack},
+};
 use tokio::process::Command;
 use tokio_util::task::TaskTracker;
 
@@ -54,6 +58,13 @@ impl Launcher {
     /// The environment with this id.
     pub(crate) fn find(&self, id: &str) -> Option<Arc<Environment>> {
         self.registry.read().unwrap_or_else(PoisonError::into_inner).environments.get(id).cloned()
+    }
+
+    /// The process that has this socket open.
+    pub(crate) fn owner_of(&self, inode: u64) -> Option<Arc<Running>> {
+        let registry = self.registry.read().unwrap_or_else(PoisonError::into_inner);
+        let running = registry.environments.values().map(|environment| &environment.running);
+        running.into_iter().find(|running| running.has_socket(inode)).cloned()
     }
 
     /// Starts a process for the function.
@@ -157,16 +168,10 @@ impl Launcher {
     }
 }
 
-/// What a function gets from the environment of this process: where programs are, and on a laptop what git and ssh
-/// need to reach the user's keys.
+/// What a function gets from the environment of this process: where programs are, and how https is reached from here.
 fn inherited() -> impl Iterator<Item = (OsString, OsString)> {
-    env::vars_os().filter_map(|(name, value)| match name.to_str()? {
-        "PATH" | "SSH_AUTH_SOCK" => Some((name, value)),
-        "HOME" => Some(("AWS_EXE_SYS_LOCAL_HOME".into(), value)),
-        // Instrumented binaries write their counts where this says.
-        "LLVM_PROFILE_FILE" => Some((name, value)),
-        _ => None,
-    })
+    let wanted = |name: &OsString| name == "PATH" || variables::HTTPS_SETTINGS.iter().any(|setting| name == setting);
+    env::vars_os().filter(move |(name, _)| wanted(name))
 }
 
 /// This process's standard error, for a child.

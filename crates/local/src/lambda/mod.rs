@@ -233,7 +233,11 @@ impl Lambda {
             result
         });
         task.await.unwrap_or_else(|error| {
-            Err(FunctionError::new("Runtime.ExitError", &request_id, &format!("Error: the invocation broke off: {error}")))
+            Err(FunctionError::new(
+                "Runtime.ExitError",
+                &request_id,
+                &format!("Error: the invocation broke off: {error}"),
+            ))
         })
     }
 
@@ -256,9 +260,7 @@ impl Lambda {
             registry.closed = true;
             registry.environments.values().cloned().collect()
         };
-        for environment in &environments {
-            environment.running.terminate();
-        }
+        let families: Vec<_> = environments.iter().flat_map(|environment| environment.running.terminate()).collect();
         let all_gone = async {
             for environment in &environments {
                 environment.gone().await;
@@ -269,6 +271,7 @@ impl Lambda {
                 environment.running.kill();
             }
         }
+        process::end_processes(&families).await;
         self.launcher.watchers.close();
         self.launcher.watchers.wait().await;
         self.invocations.close();

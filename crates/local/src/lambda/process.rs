@@ -3,10 +3,12 @@
 use std::{
     collections::HashMap,
     fs,
+    path::Path,
     sync::{
         Mutex, PoisonError,
         atomic::{AtomicI32, Ordering},
     },
+    time::Duration,
 };
 
 use nix::{
@@ -14,6 +16,8 @@ use nix::{
     sys::signal::{Signal, kill, killpg},
     unistd::Pid,
 };
+
+use crate::peer;
 
 /// One environment's process as the rest of the embedded AWS sees it.
 #[derive(Debug)]
@@ -46,11 +50,17 @@ impl Running {
         self.request.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Asks the process group to end.
-    pub(crate) fn terminate(&self) {
-        if let Some(pid) = self.pid() {
-            tolerate(killpg(pid, Signal::SIGTERM));
-        }
+    /// Whether the process has this socket open.
+    pub(crate) fn has_socket(&self, inode: u64) -> bool {
+        self.pid().is_some_and(|pid| peer::has_socket(pid.as_raw(), inode))
+    }
+
+    /// Asks the process group to end; the answer is who else is to be gone by then.
+    pub(crate) fn terminate(&self) -> Vec<Process> {
+        let Some(pid) = self.pid() else { return Vec::new() };
+        let family = descendants(pid.as_raw());
+        tolerate(killpg(pid, Signal::SIGTERM));
+        family
     }
 
     /// Ends the process, its group and all its descendants, at once.
@@ -62,9 +72,7 @@ impl Running {
         tolerate(killpg(pid, Signal::SIGSTOP));
         let descendants = descendants(pid.as_raw());
         tolerate(killpg(pid, Signal::SIGKILL));
-        for descendant in descendants {
-            tolerate(kill(Pid::from_raw(descendant), Signal::SIGKILL));
-        }
+        kill_processes(&descendants);
     }
 
     fn pid(&self) -> Option<Pid> {
@@ -85,31 +93,89 @@ fn tolerate(result: nix::Result<()>) {
     }
 }
 
-/// All processes under `root` that `/proc` knows; none on systems without it.
-fn descendants(root: i32) -> Vec<i32> {
-    let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
-    let mut children: HashMap<i32, Vec<i32>> = HashMap::new();
-    for entry in entries.flatten() {
-        let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
-        // A process may end while it is read.
-        let Ok(stat) = fs::read_to_string(entry.path().join("stat")) else { continue };
-        if let Some(parent) = parent_in(&stat) {
-            children.entry(parent).or_default().push(pid);
+/// A process, told from a later one with its number by when it started.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Process {
+    pid: i32,
+    parent: i32,
+    started: u64,
+    ended: bool,
+}
+
+impl Process {
+    /// Reads a line of `/proc/<pid>/stat`. The command's name, in parentheses, may hold anything.
+    fn parse(stat: &str) -> Option<Self> {
+        let (before, after) = stat.rsplit_once(')')?;
+        let pid = before.split_whitespace().next()?.parse().ok()?;
+        let mut fields = after.split_whitespace();
+        let ended = matches!(fields.next()?, "Z" | "X");
+        let parent = fields.next()?.parse().ok()?;
+        // The 22nd field of the line; two of those behind the name are read.
+        let started = fields.nth(17)?.parse().ok()?;
+        Some(Self { pid, parent, started, ended })
+    }
+
+    fn find(pid: i32) -> Option<Self> {
+        Self::parse(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
+    }
+
+    /// Whether it still runs. One that has ended and waits for its parent to notice does not.
+    fn is_running(self) -> bool {
+        let now = Self::find(self.pid);
+        now.is_some_and(|now| now.started == self.started && !now.ended)
+    }
+}
+
+/// Kills those that are still there, and waits until they are gone.
+pub(crate) async fn end_processes(processes: &[Process]) {
+    kill_processes(processes);
+    // They are no children of this process, so the system tells nobody here when they end. A signal that cannot be
+    // caught takes effect as soon as they are scheduled; what the kernel itself holds up is not waited for any longer.
+    for _ in 0..400 {
+        if !processes.iter().any(|process| process.is_running()) {
+            return;
         }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    tracing::warn!(?processes, "processes of a function do not end");
+}
+
+/// Kills those that are still there.
+fn kill_processes(processes: &[Process]) {
+    for process in processes {
+        if process.is_running() {
+            tolerate(kill(Pid::from_raw(process.pid), Signal::SIGKILL));
+        }
+    }
+}
+
+/// Every process that works inside a folder: what a dead environment has left running there.
+pub(crate) fn inside(folder: &Path) -> Vec<Process> {
+    // Processes of others cannot be looked into, and are none of ours.
+    let works_there = |pid: &i32| fs::read_link(format!("/proc/{pid}/cwd")).is_ok_and(|cwd| cwd.starts_with(folder));
+    pids().filter(works_there).filter_map(Process::find).collect()
+}
+
+/// All processes under `root` that `/proc` knows; none on systems without it.
+fn descendants(root: i32) -> Vec<Process> {
+    let mut children: HashMap<i32, Vec<Process>> = HashMap::new();
+    // A process may end while it is read.
+    for process in pids().filter_map(Process::find) {
+        children.entry(process.parent).or_default().push(process);
     }
     let mut found = Vec::new();
     let mut next = vec![root];
     while let Some(pid) = next.pop() {
         let below = children.remove(&pid).unwrap_or_default();
-        found.extend(&below);
-        next.extend(below);
+        next.extend(below.iter().map(|process| process.pid));
+        found.extend(below);
     }
     found
 }
 
-/// The parent's id in a line of `/proc/<pid>/stat`. The command's name, in parentheses, may hold anything.
-fn parent_in(stat: &str) -> Option<i32> {
-    stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()
+fn pids() -> impl Iterator<Item = i32> {
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
 }
 
 #[cfg(test)]
@@ -117,8 +183,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_parent_is_found_behind_any_name() {
-        assert_eq!(parent_in("12 (a) b (c) S 7 12 12 0"), Some(7));
-        assert_eq!(parent_in("nonsense"), None);
+    fn a_process_is_read_behind_any_name() {
+        let line = "12 (a) b (c) S 7 12 12 0 -1 4194560 1 0 0 0 0 0 0 0 20 0 1 0 987654 1 1";
+        assert_eq!(Process::parse(line), Some(Process { pid: 12, parent: 7, started: 987_654, ended: false }));
+        assert_eq!(Process::parse("nonsense"), None);
     }
 }

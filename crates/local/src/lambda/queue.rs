@@ -26,7 +26,7 @@ use crate::{
 };
 
 /// How long Lambda keeps an event.
-const MAX_AGE: Duration = Duration::from_secs(6 * 60 * 60);
+const MAX_AGE: Duration = Duration::from_hours(6);
 
 /// An accepted event.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -78,7 +78,9 @@ impl Queue {
         for (path, event) in left {
             match self.lambda.find(&event.function) {
                 Some(pool) => self.start(Arc::clone(pool), event, Some(path)),
-                None => tracing::warn!(function = event.function, "an event for an unknown function was left in the queue"),
+                None => {
+                    tracing::warn!(function = event.function, "an event for an unknown function was left in the queue");
+                }
             }
         }
         Ok(())
@@ -165,7 +167,12 @@ impl Queue {
             };
             let Err(error) = self.lambda.run(pool, invocation, permit).await else { break };
             event.failures += 1;
-            tracing::warn!(function = event.function, kind = error.kind, message = error.message, "an async event failed");
+            tracing::warn!(
+                function = event.function,
+                kind = error.kind,
+                message = error.message,
+                "an async event failed"
+            );
             if event.failures > pool.spec.retries || self.stop.is_cancelled() {
                 break;
             }

@@ -5,7 +5,11 @@ use http::{HeaderValue, Method, StatusCode, request::Parts};
 
 use crate::{
     errors::respond,
-    lambda::{FunctionError, SYNC_PAYLOAD_LIMIT, environment::Handed, launch::{Launcher, RUNTIME_PATH}},
+    lambda::{
+        FunctionError, SYNC_PAYLOAD_LIMIT,
+        environment::Handed,
+        launch::{Launcher, RUNTIME_PATH},
+    },
     server::Response,
 };
 
@@ -17,7 +21,8 @@ impl Launcher {
         let path = request.uri.path().strip_prefix(RUNTIME_PATH).unwrap_or_default();
         let Some((id, call)) = path.split_once('/') else { return refuse(StatusCode::NOT_FOUND, "NotFound") };
         let Some(environment) = self.find(id) else { return refuse(StatusCode::FORBIDDEN, "InvalidEnvironment") };
-        let error_type = request.headers.get("lambda-runtime-function-error-type").and_then(|value| value.to_str().ok());
+        let error_type =
+            request.headers.get("lambda-runtime-function-error-type").and_then(|value| value.to_str().ok());
         let call = call.strip_prefix(VERSION).unwrap_or_default();
         let parts: Vec<&str> = call.split('/').collect();
         let accepted = match (&request.method, parts.as_slice()) {

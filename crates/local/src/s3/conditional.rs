@@ -77,7 +77,7 @@ pub(crate) fn may_copy(
     Ok(())
 }
 
-/// The ETag of an object as the protocol writes it.
+/// The `ETag` of an object as the protocol writes it.
 pub(crate) fn etag(object: &Object) -> ETag {
     ETag::Strong(object.attributes.etag.clone())
 }

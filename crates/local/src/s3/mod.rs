@@ -22,7 +22,12 @@ use s3s::{
 };
 use url::form_urlencoded;
 
-use crate::{errors::ApiError, server::Response, service::Service, sessions::{Session, Sessions}};
+use crate::{
+    errors::ApiError,
+    server::Response,
+    service::Service,
+    sessions::{Session, Sessions},
+};
 use objects::Objects;
 
 pub(crate) mod conditional;
@@ -66,7 +71,9 @@ struct Auth(Arc<Sessions>);
 impl S3Auth for Auth {
     async fn get_secret_key(&self, access_key: &str) -> S3Result<SecretKey> {
         match self.0.get(access_key) {
-            None => Err(s3_error!(InvalidAccessKeyId, "The AWS Access Key Id you provided does not exist in our records.")),
+            None => {
+                Err(s3_error!(InvalidAccessKeyId, "The AWS Access Key Id you provided does not exist in our records."))
+            }
             Some(session) if session.is_ended() => Err(s3_error!(ExpiredToken, "The provided token has expired.")),
             Some(session) => Ok(SecretKey::from(session.secret.as_str())),
         }
@@ -85,6 +92,11 @@ pub(crate) fn access_key(headers: &HeaderMap, uri: &Uri) -> Option<String> {
     }
     let credential = query(uri).remove("X-Amz-Credential")?;
     Some(credential.rsplitn(5, '/').nth(4)?.to_owned())
+}
+
+/// Whether the signature is in the URL, so that whoever has it may use it.
+pub(crate) fn is_presigned(headers: &HeaderMap, uri: &Uri) -> bool {
+    !headers.contains_key(http::header::AUTHORIZATION) && uri.query().is_some_and(|query| query.contains("Signature="))
 }
 
 /// Refuses temporary credentials that come without their token or with another: the signature alone does not tell.

@@ -65,8 +65,7 @@ impl Objects {
             cache_control: input.cache_control,
             metadata: input.metadata.unwrap_or_default(),
         };
-        let upload =
-            Upload { bucket: input.bucket.clone(), key: input.key.clone(), headers, parts: BTreeMap::new() };
+        let upload = Upload { bucket: input.bucket.clone(), key: input.key.clone(), headers, parts: BTreeMap::new() };
         self.uploads.0.lock().unwrap_or_else(PoisonError::into_inner).insert(id.clone(), upload);
         Ok(CreateMultipartUploadOutput {
             bucket: Some(input.bucket),

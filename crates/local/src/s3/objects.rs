@@ -15,8 +15,8 @@ use s3s::{
         DeleteObjectsInput, DeleteObjectsOutput, DeletedObject, GetBucketLocationInput, GetBucketLocationOutput,
         GetObjectInput, GetObjectOutput, HeadBucketInput, HeadBucketOutput, HeadObjectInput, HeadObjectOutput,
         ListBucketsInput, ListBucketsOutput, ListObjectsInput, ListObjectsOutput, ListObjectsV2Input,
-        ListObjectsV2Output, ListPartsInput, ListPartsOutput, MetadataDirective, Object as ObjectEntry,
-        PutObjectInput, PutObjectOutput, Range, StreamingBlob, Timestamp, UploadPartInput, UploadPartOutput,
+        ListObjectsV2Output, ListPartsInput, ListPartsOutput, MetadataDirective, Object as ObjectEntry, PutObjectInput,
+        PutObjectOutput, Range, StreamingBlob, Timestamp, UploadPartInput, UploadPartOutput,
     },
     s3_error,
 };
@@ -65,7 +65,12 @@ impl Objects {
     }
 
     /// The bytes of an object; opened here, so that a later overwrite does not change what the caller gets.
-    async fn open(&self, bucket: &str, object: &Object, range: std::ops::Range<u64>) -> S3Result<Option<StreamingBlob>> {
+    async fn open(
+        &self,
+        bucket: &str,
+        object: &Object,
+        range: std::ops::Range<u64>,
+    ) -> S3Result<Option<StreamingBlob>> {
         let (start, end) = (range.start, range.end);
         match &object.content {
             Content::Memory(bytes) => {
@@ -79,7 +84,9 @@ impl Objects {
                     Ok(Some(StreamingBlob::wrap(stream)))
                 }
                 // Replaced or removed since it was looked up: the caller looks again.
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound && is_stale(self, bucket, object) => Ok(None),
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound && is_stale(self, bucket, object) => {
+                    Ok(None)
+                }
                 Err(error) => Err(internal(error)),
             },
         }
@@ -128,7 +135,7 @@ impl S3 for Objects {
             return Err(s3_error!(BucketAlreadyOwnedByYou));
         }
         let location = Some(format!("/{}", request.input.bucket));
-        Ok(S3Response::new(CreateBucketOutput { location, ..Default::default() }))
+        Ok(S3Response::new(CreateBucketOutput { location }))
     }
 
     async fn delete_bucket(&self, request: S3Request<DeleteBucketInput>) -> S3Result<S3Response<DeleteBucketOutput>> {
@@ -167,8 +174,6 @@ impl S3 for Objects {
         Self::check_key(&input.key)?;
         let bucket = self.store.bucket(&input.bucket)?;
         let (if_match, if_none_match) = (input.if_match, input.if_none_match);
-        // Asked here as well, so that a large body is refused before it is received.
-        may_write(if_match.as_ref(), if_none_match.as_ref(), bucket.get(&input.key).as_deref())?;
         let mut claims = Claims {
             md5: input.content_md5,
             length: input.content_length,
@@ -194,8 +199,7 @@ impl S3 for Objects {
         let attributes = Attributes { key: input.key, headers, ..Default::default() };
         let trailers = request.trailing_headers.as_ref();
         let staged = receive(&self.store, &bucket, attributes, input.body, claims, trailers).await?;
-        let object =
-            bucket.commit(staged, |current| may_write(if_match.as_ref(), if_none_match.as_ref(), current))?;
+        let object = bucket.commit(staged, |current| may_write(if_match.as_ref(), if_none_match.as_ref(), current))?;
         self.notifier.created(&bucket.name, &object, "Put", parent).await;
         let attributes = &object.attributes;
         Ok(S3Response::new(PutObjectOutput {
@@ -216,7 +220,8 @@ impl S3 for Objects {
             let object = self.find(&input.bucket, &input.key)?;
             may_read(input.if_match.as_ref(), input.if_none_match.as_ref(), &object)?;
             let attributes = &object.attributes;
-            let range = input.range.as_ref().map_or(Ok(0..attributes.size), |range: &Range| range.check(attributes.size))?;
+            let range =
+                input.range.as_ref().map_or(Ok(0..attributes.size), |range: &Range| range.check(attributes.size))?;
             let Some(body) = self.open(&input.bucket, &object, range.clone()).await? else { continue };
             let whole = range == (0..attributes.size);
             let content_range = input

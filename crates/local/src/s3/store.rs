@@ -5,7 +5,7 @@
 //! A body is received and checked first, as a [`Staged`] object that nobody sees. Then, under the bucket's lock,
 //! its condition is held against what is there, its file (if it has one) gets its final name, and the index points to
 //! it. There is no moment at which two writers can both find a key free, and none at which a reader sees half an object
-//! or one object's bytes with another's ETag.
+//! or one object's bytes with another's `ETag`.
 //!
 //! # Files
 //!
@@ -134,7 +134,8 @@ impl Store {
         let store = Self { root, durable, clock, sequence: AtomicU64::new(1), buckets: RwLock::default() };
         for entry in fs::read_dir(&store.root)? {
             let entry = entry?;
-            let (true, Some(name)) = (entry.file_type()?.is_dir(), entry.file_name().to_str().map(str::to_owned)) else {
+            let (true, Some(name)) = (entry.file_type()?.is_dir(), entry.file_name().to_str().map(str::to_owned))
+            else {
                 continue;
             };
             let bucket = store.load(&name, entry.path())?;
@@ -157,11 +158,7 @@ impl Store {
             let newer = objects
                 .get(&object.attributes.key)
                 .is_none_or(|other| other.attributes.sequence < object.attributes.sequence);
-            let old = if newer {
-                objects.insert(object.attributes.key.clone(), object)
-            } else {
-                Some(object)
-            };
+            let old = if newer { objects.insert(object.attributes.key.clone(), object) } else { Some(object) };
             if let Some(Content::File(path)) = old.as_deref().map(|old| &old.content) {
                 fs::remove_file(path)?;
             }
@@ -210,11 +207,11 @@ impl Store {
         attributes.modified = self.clock.now();
         attributes.sequence = self.sequence.fetch_add(1, Ordering::Relaxed);
     }
+}
 
-    /// A file for a body that is being received.
-    pub(crate) fn part_path(&self, bucket: &Bucket) -> PathBuf {
-        bucket.dir.join(format!("{PART_PREFIX}{}", ids::token()))
-    }
+/// A file for a body that is being received.
+pub(crate) fn part_path(bucket: &Bucket) -> PathBuf {
+    bucket.dir.join(format!("{PART_PREFIX}{}", ids::token()))
 }
 
 impl Staged {

@@ -15,7 +15,7 @@ use s3s::{
 };
 use tokio::{fs::File, io::AsyncWriteExt as _};
 
-use crate::s3::store::{Attributes, Bucket, Staged, Store, internal, trailer};
+use crate::s3::store::{Attributes, Bucket, Staged, Store, internal, part_path, trailer};
 
 /// Bodies up to this size stay in memory when nothing is to survive.
 const MEMORY_LIMIT: usize = 1024 * 1024;
@@ -35,7 +35,8 @@ impl Claims {
     pub(crate) fn announce(&mut self, algorithm: Option<&str>, headers: &HeaderMap) {
         self.algorithms.extend(algorithm.map(str::to_ascii_lowercase));
         let trailers = headers.get_all("x-amz-trailer").iter().filter_map(|value| value.to_str().ok());
-        let names = trailers.flat_map(|names| names.split(',')).filter_map(|name| name.trim().strip_prefix("x-amz-checksum-"));
+        let names =
+            trailers.flat_map(|names| names.split(',')).filter_map(|name| name.trim().strip_prefix("x-amz-checksum-"));
         self.algorithms.extend(names.map(str::to_ascii_lowercase));
     }
 
@@ -128,7 +129,7 @@ impl<'a> Writer<'a> {
     pub(crate) async fn write(&mut self, bytes: &[u8]) -> S3Result<()> {
         self.size += u64::try_from(bytes.len()).map_err(internal)?;
         if self.file.is_none() && self.memory.len() + bytes.len() > MEMORY_LIMIT {
-            let path = self.store.part_path(self.bucket);
+            let path = part_path(self.bucket);
             let file = File::create(&path).await.map_err(internal)?;
             self.file = Some((file, PartFile(Some(path))));
             let held = self.memory.split();
@@ -163,7 +164,7 @@ impl<'a> Writer<'a> {
         if !self.store.durable {
             return Ok(Staged::in_memory(attributes, body));
         }
-        let path = self.store.part_path(self.bucket);
+        let path = part_path(self.bucket);
         let mut content = body.to_vec();
         content.extend(trailer(&attributes).map_err(internal)?);
         let target = path.clone();
@@ -183,7 +184,7 @@ fn broken_off(error: s3s::StdError) -> S3Error {
     }
 }
 
-/// Receives a body and checks it; the ETag is the MD5 of the bytes.
+/// Receives a body and checks it; the `ETag` is the MD5 of the bytes.
 pub(crate) async fn receive(
     store: &Store,
     bucket: &Bucket,

@@ -24,17 +24,40 @@ pub(crate) struct Definition {
 pub(crate) struct State {
     #[serde(flatten)]
     pub(crate) kind: Kind,
-    /// `None` when it is not given, `Some(None)` when it is `null`.
-    #[serde(default, deserialize_with = "given")]
-    pub(crate) input_path: Option<Option<String>>,
-    #[serde(default, deserialize_with = "given")]
-    pub(crate) output_path: Option<Option<String>>,
-    #[serde(default, deserialize_with = "given")]
-    pub(crate) result_path: Option<Option<String>>,
+    #[serde(default)]
+    pub(crate) input_path: Path,
+    #[serde(default)]
+    pub(crate) output_path: Path,
+    #[serde(default)]
+    pub(crate) result_path: Path,
     pub(crate) parameters: Option<Value>,
     pub(crate) next: Option<String>,
     #[serde(default)]
     pub(crate) end: bool,
+}
+
+/// A state's choice of a part of its data.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Path {
+    /// Not given: all of it.
+    #[default]
+    Whole,
+    /// `null`: nothing of it.
+    Nothing,
+    /// What is there.
+    At(String),
+}
+
+impl Path {
+    fn at(&self) -> Option<&str> {
+        if let Self::At(path) = self { Some(path) } else { None }
+    }
+}
+
+impl<'de> Deserialize<'de> for Path {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Ok(Option::deserialize(deserializer)?.map_or(Self::Nothing, Self::At))
+    }
 }
 
 /// What a state does.
@@ -58,12 +81,20 @@ pub(crate) enum Kind {
         timestamp_path: Option<String>,
     },
     #[serde(rename_all = "PascalCase")]
-    Choice { choices: Vec<Branch>, default: Option<String> },
+    Choice {
+        choices: Vec<Branch>,
+        default: Option<String>,
+    },
     #[serde(rename_all = "PascalCase")]
-    Pass { result: Option<Value> },
+    Pass {
+        result: Option<Value>,
+    },
     Succeed,
     #[serde(rename_all = "PascalCase")]
-    Fail { error: Option<String>, cause: Option<String> },
+    Fail {
+        error: Option<String>,
+        cause: Option<String>,
+    },
 }
 
 /// When and how often a task is tried again.
@@ -86,8 +117,8 @@ pub(crate) struct Retrier {
 pub(crate) struct Catcher {
     pub(crate) error_equals: Vec<String>,
     pub(crate) next: String,
-    #[serde(default, deserialize_with = "given")]
-    pub(crate) result_path: Option<Option<String>>,
+    #[serde(default)]
+    pub(crate) result_path: Path,
 }
 
 /// One way out of a Choice.
@@ -107,11 +138,6 @@ const fn three() -> u32 {
 }
 const fn two() -> f64 {
     2.0
-}
-
-/// Tells `null` from nothing.
-fn given<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Option<String>>, D::Error> {
-    Option::deserialize(deserializer).map(Some)
 }
 
 /// Comparisons of a Choice; each may end in `Path` to compare with another part of the input.
@@ -139,7 +165,8 @@ const QUESTIONS: &[&str] = &["IsBoolean", "IsNull", "IsNumeric", "IsPresent", "I
 impl Definition {
     /// Reads and checks a definition; the error is what `CreateStateMachine` says.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
-        let definition: Self = serde_json::from_str(text).map_err(|error| format!("INVALID_JSON_DESCRIPTION: {error}"))?;
+        let definition: Self =
+            serde_json::from_str(text).map_err(|error| format!("INVALID_JSON_DESCRIPTION: {error}"))?;
         let problems = definition.problems();
         if problems.is_empty() {
             Ok(definition)
@@ -164,8 +191,9 @@ impl Definition {
             match &state.kind {
                 Kind::Task { catch, .. } => catch.iter().for_each(|catcher| target(&from, &catcher.next)),
                 Kind::Choice { choices, default } => {
-                    choices.iter().for_each(|branch| target(&from, &branch.next));
-                    default.iter().for_each(|default| target(&from, default));
+                    for next in choices.iter().map(|branch| &branch.next).chain(default) {
+                        target(&from, next);
+                    }
                 }
                 _ => {}
             }
@@ -185,7 +213,7 @@ impl State {
             problems.push("needs either Next or End, and only Task, Wait and Pass take them".to_owned());
         }
         let given = [&self.input_path, &self.output_path, &self.result_path];
-        let mut all: Vec<&str> = given.into_iter().flatten().flatten().map(String::as_str).collect();
+        let mut all: Vec<&str> = given.into_iter().filter_map(Path::at).collect();
         match &self.kind {
             Kind::Task { resource, retry, .. } => {
                 if !resource.contains(":lambda:") && !resource.contains(":function:") {
@@ -210,7 +238,9 @@ impl State {
             }
             _ => {}
         }
-        problems.extend(all.iter().filter(|path| paths::parse(path).is_none()).map(|path| format!("`{path}` is not a path")));
+        problems.extend(
+            all.iter().filter(|path| paths::parse(path).is_none()).map(|path| format!("`{path}` is not a path")),
+        );
         problems
     }
 }

@@ -75,7 +75,7 @@ pub(crate) struct Execution {
 impl Execution {
     /// A new execution, saved.
     pub(crate) fn create(record: Record, file: Option<PathBuf>) -> io::Result<Self> {
-        Self::with_history(record, file, Vec::new())
+        Self::opened(record, file, Vec::new())
     }
 
     /// An execution that an earlier process saved.
@@ -88,10 +88,10 @@ impl Execution {
             let Ok(event) = serde_json::from_str(&line?) else { break };
             history.push(event);
         }
-        Self::with_history(record, Some(file), history)
+        Self::opened(record, Some(file), history)
     }
 
-    fn with_history(record: Record, file: Option<PathBuf>, history: Vec<Event>) -> io::Result<Self> {
+    fn opened(record: Record, file: Option<PathBuf>, history: Vec<Event>) -> io::Result<Self> {
         let open = |file: &PathBuf| OpenOptions::new().create(true).append(true).open(file.with_extension("history"));
         let history_file = file.as_ref().map(open).transpose()?.map(Mutex::new);
         let execution = Self {
@@ -111,9 +111,9 @@ impl Execution {
         self.lock().clone()
     }
 
-    /// The events so far.
-    pub(crate) fn history(&self) -> Vec<Event> {
-        self.history.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    /// Reads the events so far.
+    pub(crate) fn with_history<T>(&self, read: impl FnOnce(&[Event]) -> T) -> T {
+        read(&self.history.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Adds an event. The last one that fits is the execution's failure, which is also the error.

@@ -18,7 +18,7 @@ use crate::{
     dates,
     lambda::Lambda,
     step_functions::{
-        asl::{Catcher, Definition, Kind, Retrier, State},
+        asl::{Catcher, Definition, Kind, Path, Retrier, State},
         executions::Execution,
         paths,
     },
@@ -104,9 +104,9 @@ impl Step<'_> {
             place.entered = true;
         }
         let input = match &self.state.input_path {
-            None => place.input.clone(),
-            Some(None) => json!({}),
-            Some(Some(path)) => self.at(&place.input, path)?,
+            Path::Whole => place.input.clone(),
+            Path::Nothing => json!({}),
+            Path::At(path) => self.at(&place.input, path)?,
         };
         let (then, output) = match &self.state.kind {
             Kind::Pass { result } => {
@@ -126,7 +126,10 @@ impl Step<'_> {
                     }
                 }
                 let next = next.ok_or_else(|| {
-                    Failure::new("States.NoChoiceMatched", format!("no choice of `{name}` matches and it has no default"))
+                    Failure::new(
+                        "States.NoChoiceMatched",
+                        format!("no choice of `{name}` matches and it has no default"),
+                    )
                 })?;
                 let output = self.output(input)?;
                 (Then::Go(Place::at(next, output.clone())), output)
@@ -193,7 +196,8 @@ impl Step<'_> {
                 Ok(result) => return Ok(Ok(result)),
                 Err(failure) => failure,
             };
-            let concerned = retry.iter().zip(&mut place.used).find(|(r, _)| paths::is_for(&r.error_equals, &failure.error));
+            let concerned =
+                retry.iter().zip(&mut place.used).find(|(r, _)| paths::is_for(&r.error_equals, &failure.error));
             let Some((retrier, used)) = concerned.filter(|(retrier, used)| **used < retrier.max_attempts) else {
                 return Ok(Err(failure));
             };
@@ -222,9 +226,11 @@ impl Step<'_> {
                 let invocation = pool.invocation(Bytes::from(text), Some(self.execution.arn.clone()));
                 let call = async {
                     match pool.enter().await {
-                        Ok(permit) => self.lambda.run(pool, invocation, permit).await.map_err(|error| {
-                            Failure::new(&error.kind, String::from_utf8_lossy(&error.body))
-                        }),
+                        Ok(permit) => self
+                            .lambda
+                            .run(pool, invocation, permit)
+                            .await
+                            .map_err(|error| Failure::new(&error.kind, String::from_utf8_lossy(&error.body))),
                         // Shutting down: the execution is saved where it is, and goes on after the next start.
                         Err(_) => std::future::pending().await,
                     }
@@ -239,7 +245,8 @@ impl Step<'_> {
             }
         };
         let result = result.and_then(|body| {
-            serde_json::from_slice::<Value>(&body).map_err(|error| Failure::runtime(format!("the function's answer: {error}")))
+            serde_json::from_slice::<Value>(&body)
+                .map_err(|error| Failure::runtime(format!("the function's answer: {error}")))
         });
         match &result {
             Ok(output) => {
@@ -264,7 +271,7 @@ impl Step<'_> {
             return Err(failure);
         };
         let result = json!({"Error": failure.error, "Cause": failure.cause});
-        let output = put(catcher.result_path.as_ref(), input, result)?;
+        let output = put(&catcher.result_path, input, result)?;
         Ok((Then::Go(Place::at(&catcher.next, output.clone())), output))
     }
 
@@ -279,7 +286,7 @@ impl Step<'_> {
     }
 
     fn place_result(&self, input: &Value, result: Value) -> Result<Value, Failure> {
-        put(self.state.result_path.as_ref(), input, result)
+        put(&self.state.result_path, input, result)
     }
 
     /// The state's output, and where it leads.
@@ -294,9 +301,9 @@ impl Step<'_> {
 
     fn output(&self, output: Value) -> Result<Value, Failure> {
         match &self.state.output_path {
-            None => Ok(output),
-            Some(None) => Ok(json!({})),
-            Some(Some(path)) => self.at(&output, path),
+            Path::Whole => Ok(output),
+            Path::Nothing => Ok(json!({})),
+            Path::At(path) => self.at(&output, path),
         }
     }
 
@@ -325,11 +332,11 @@ impl Step<'_> {
 }
 
 /// Puts a result where a `ResultPath` says: over the whole input by default, nowhere when it is `null`.
-fn put(path: Option<&Option<String>>, input: &Value, result: Value) -> Result<Value, Failure> {
+fn put(path: &Path, input: &Value, result: Value) -> Result<Value, Failure> {
     match path {
-        None => Ok(result),
-        Some(None) => Ok(input.clone()),
-        Some(Some(path)) => paths::set(input.clone(), path, result)
+        Path::Whole => Ok(result),
+        Path::Nothing => Ok(input.clone()),
+        Path::At(path) => paths::set(input.clone(), path, result)
             .ok_or_else(|| Failure::new("States.ResultPathMatchFailure", format!("`{path}` does not fit the input"))),
     }
 }

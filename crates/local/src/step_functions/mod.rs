@@ -32,8 +32,10 @@ pub(crate) mod paths;
 
 /// Largest input of an execution in bytes, as on AWS.
 const INPUT_LIMIT: usize = 256 * 1024;
-/// Most entries on a page.
-const PAGE: usize = 1000;
+/// Most entries on a page, as on AWS.
+const MAX_PAGE: usize = 1000;
+/// Entries on a page when the request does not say.
+const DEFAULT_PAGE: usize = 100;
 
 /// A state machine, as it is saved.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -210,16 +212,16 @@ impl StepFunctions {
         let name = request.get("name").and_then(Value::as_str).unwrap_or(&drawn).to_owned();
         check_name(&name)?;
         let input = request.get("input").and_then(Value::as_str).unwrap_or("{}").to_owned();
-        let parsed: Value = serde_json::from_str(&input)
-            .map_err(|error| ApiError::client("InvalidExecutionInput", format!("Invalid State Machine Execution Input: '{error}'")))?;
+        let parsed: Value = serde_json::from_str(&input).map_err(|error| {
+            ApiError::client("InvalidExecutionInput", format!("Invalid State Machine Execution Input: '{error}'"))
+        })?;
         if input.len() > INPUT_LIMIT {
             return Err(ApiError::client("InvalidExecutionInput", format!("the input is over {INPUT_LIMIT} bytes")));
         }
         let mut machines = self.lock();
         let loaded = machines.get_mut(&machine_arn).ok_or_else(|| no_machine(&machine_arn))?;
-        let started = |record: &Record| {
-            json!({"executionArn": record.arn, "startDate": dates::epoch_seconds(record.started)})
-        };
+        let started =
+            |record: &Record| json!({"executionArn": record.arn, "startDate": dates::epoch_seconds(record.started)});
         if let Some(known) = loaded.executions.get(&name) {
             let record = known.record();
             if record.status == Status::Running && record.input == input {
@@ -294,17 +296,21 @@ impl StepFunctions {
         executions.retain(|execution| wanted.is_none_or(|wanted| execution.record().status.name() == wanted));
         // The latest first, as on AWS.
         executions.sort_by_key(|execution| std::cmp::Reverse(execution.record().started));
-        let summaries = executions.iter().map(|execution| execution.summary()).collect();
-        page(request, "executions", summaries)
+        page(request, "executions", &executions, |_, execution| execution.summary())
     }
 
     fn execution_history(&self, request: &Value) -> Answer {
-        let history = self.execution(request)?.history();
-        let mut events: Vec<Value> = history.iter().enumerate().map(|(i, event)| event.describe(i + 1)).collect();
-        if request.get("reverseOrder").and_then(Value::as_bool) == Some(true) {
-            events.reverse();
-        }
-        page(request, "events", events)
+        let execution = self.execution(request)?;
+        let reverse = request.get("reverseOrder").and_then(Value::as_bool) == Some(true);
+        execution.with_history(|events| {
+            let total = events.len();
+            if reverse {
+                let events: Vec<_> = events.iter().rev().collect();
+                page(request, "events", &events, |place, event| event.describe(total - place))
+            } else {
+                page(request, "events", events, |place, event| event.describe(place + 1))
+            }
+        })
     }
 
     fn execution(&self, request: &Value) -> Result<Arc<Execution>, ApiError> {
@@ -341,18 +347,18 @@ impl StepFunctions {
     }
 }
 
-/// The part of a list that a request asks for.
-fn page(request: &Value, field: &str, all: Vec<Value>) -> Answer {
+/// The part of a list that a request asks for, each entry described from its place and itself.
+fn page<T>(request: &Value, field: &str, all: &[T], describe: impl Fn(usize, &T) -> Value) -> Answer {
     let number = |name: &str| request.get(name).and_then(Value::as_u64).and_then(|n| usize::try_from(n).ok());
-    let limit = number("maxResults").filter(|limit| (1..=PAGE).contains(limit)).unwrap_or(PAGE.min(100));
+    let limit = number("maxResults").filter(|limit| *limit > 0).unwrap_or(DEFAULT_PAGE).min(MAX_PAGE);
     let start = match request.get("nextToken").and_then(Value::as_str) {
         None => 0,
         Some(token) => token.parse().map_err(|_| ApiError::client("InvalidToken", "Invalid Token"))?,
     };
-    let total = all.len();
-    let items: Vec<Value> = all.into_iter().skip(start).take(limit).collect();
+    let entries = all.iter().enumerate().skip(start).take(limit);
+    let items: Vec<Value> = entries.map(|(place, entry)| describe(place, entry)).collect();
     let mut answer = json!({ field: items });
-    if start + limit < total {
+    if start + limit < all.len() {
         answer["nextToken"] = (start + limit).to_string().into();
     }
     Ok(answer)

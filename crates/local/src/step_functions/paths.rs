@@ -165,9 +165,9 @@ pub(crate) fn is_for(error_equals: &[String], error: &str) -> bool {
     if error == "States.DataLimitExceeded" || error == "States.Runtime" {
         return error_equals.iter().any(|name| name == error);
     }
-    error_equals.iter().any(|name| {
-        name == error || name == "States.ALL" || (name == "States.TaskFailed" && error != "States.Timeout")
-    })
+    error_equals
+        .iter()
+        .any(|name| name == error || name == "States.ALL" || (name == "States.TaskFailed" && error != "States.Timeout"))
 }
 
 #[cfg(test)]

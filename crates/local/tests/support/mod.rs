@@ -14,24 +14,24 @@ use tokio::{
 };
 
 /// The bucket that notifies.
-pub const INTERNAL: &str = "exe-sys-internal";
+pub(crate) const INTERNAL: &str = "exe-sys-internal";
 
 /// An embedded AWS whose functions are the probe.
-pub struct World {
-    pub aws: EmbeddedAws,
-    pub config: SdkConfig,
-    pub folder: TempDir,
+pub(crate) struct World {
+    pub(crate) aws: EmbeddedAws,
+    pub(crate) config: SdkConfig,
+    pub(crate) folder: TempDir,
 }
 
 /// Options for the probe; its log goes to `folder`.
-pub fn options(folder: &TempDir) -> Options {
+pub(crate) fn options(folder: &TempDir) -> Options {
     let mut options = Options::new(probe());
     options.function_env.push(("PROBE_LOG".to_owned(), folder.path().join("probe.log").display().to_string()));
     options
 }
 
 /// Starts one with the usual options, changed by `change`.
-pub async fn world(change: impl FnOnce(&mut Options)) -> World {
+pub(crate) async fn world(change: impl FnOnce(&mut Options)) -> World {
     let folder = tempfile::tempdir().unwrap();
     let mut options = options(&folder);
     change(&mut options);
@@ -41,7 +41,7 @@ pub async fn world(change: impl FnOnce(&mut Options)) -> World {
 }
 
 /// SDK settings for an endpoint.
-pub async fn config(endpoint: &str, key: &str, secret: &str) -> SdkConfig {
+pub(crate) async fn config(endpoint: &str, key: &str, secret: &str) -> SdkConfig {
     aws_config::defaults(BehaviorVersion::latest())
         .endpoint_url(endpoint)
         .region(Region::new("us-east-1"))
@@ -57,34 +57,34 @@ fn probe() -> PathBuf {
 }
 
 impl World {
-    pub fn s3(&self) -> aws_sdk_s3::Client {
+    pub(crate) fn s3(&self) -> aws_sdk_s3::Client {
         aws_sdk_s3::Client::new(&self.config)
     }
 
-    pub fn lambda(&self) -> aws_sdk_lambda::Client {
+    pub(crate) fn lambda(&self) -> aws_sdk_lambda::Client {
         aws_sdk_lambda::Client::new(&self.config)
     }
 
-    pub fn dynamodb(&self) -> aws_sdk_dynamodb::Client {
+    pub(crate) fn dynamodb(&self) -> aws_sdk_dynamodb::Client {
         aws_sdk_dynamodb::Client::new(&self.config)
     }
 
-    pub fn states(&self) -> aws_sdk_sfn::Client {
+    pub(crate) fn states(&self) -> aws_sdk_sfn::Client {
         aws_sdk_sfn::Client::new(&self.config)
     }
 
-    pub fn ssm(&self) -> aws_sdk_ssm::Client {
+    pub(crate) fn ssm(&self) -> aws_sdk_ssm::Client {
         aws_sdk_ssm::Client::new(&self.config)
     }
 
     /// What the probe has written so far.
-    pub fn probed(&self) -> Vec<Value> {
+    pub(crate) fn probed(&self) -> Vec<Value> {
         let lines = std::fs::read_to_string(self.folder.path().join("probe.log")).unwrap_or_default();
         lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 
     /// Waits until the probe has been invoked this often with events that `wanted` takes, and returns these.
-    pub async fn until_probed(&self, count: usize, wanted: impl Fn(&Value) -> bool) -> Vec<Value> {
+    pub(crate) async fn until_probed(&self, count: usize, wanted: impl Fn(&Value) -> bool) -> Vec<Value> {
         eventually(|| async {
             let found: Vec<Value> = self.probed().into_iter().filter(|record| wanted(record)).collect();
             (found.len() >= count).then_some(found)
@@ -93,16 +93,16 @@ impl World {
     }
 
     /// Sends one request as it is written here, and returns status and body.
-    pub async fn raw(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> (u16, String) {
+    pub(crate) async fn raw(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> (u16, String) {
         let address = self.aws.endpoint().trim_start_matches("http://").to_owned();
-        let mut head = format!("{method} {path} HTTP/1.1\r\nconnection: close\r\ncontent-length: {}\r\n", body.len());
+        let length = body.len().to_string();
+        let mut all = vec![("connection", "close"), ("content-length", &length)];
         if !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("host")) {
-            head.push_str(&format!("host: {address}\r\n"));
+            all.push(("host", &address));
         }
-        for (name, value) in headers {
-            head.push_str(&format!("{name}: {value}\r\n"));
-        }
-        let mut stream = TcpStream::connect(address).await.unwrap();
+        let lines = all.iter().chain(headers).map(|(name, value)| format!("{name}: {value}\r\n"));
+        let head = format!("{method} {path} HTTP/1.1\r\n{}", lines.collect::<String>());
+        let mut stream = TcpStream::connect(&address).await.unwrap();
         stream.write_all(format!("{head}\r\n").as_bytes()).await.unwrap();
         stream.write_all(body).await.unwrap();
         let mut answer = Vec::new();
@@ -114,7 +114,7 @@ impl World {
     }
 
     /// Sends a presigned request with a body.
-    pub async fn presigned(
+    pub(crate) async fn presigned(
         &self,
         request: &aws_sdk_s3::presigning::PresignedRequest,
         body: &[u8],
@@ -127,7 +127,7 @@ impl World {
 
 /// Asks until there is an answer. A test that waits for ever is ended after a minute, with its place.
 #[track_caller]
-pub fn eventually<T, F: Future<Output = Option<T>>>(mut ask: impl FnMut() -> F) -> impl Future<Output = T> {
+pub(crate) fn eventually<T, F: Future<Output = Option<T>>>(mut ask: impl FnMut() -> F) -> impl Future<Output = T> {
     let place = std::panic::Location::caller();
     async move {
         let answered = async {
@@ -138,9 +138,7 @@ pub fn eventually<T, F: Future<Output = Option<T>>>(mut ask: impl FnMut() -> F) 
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }
         };
-        match tokio::time::timeout(Duration::from_secs(60), answered).await {
-            Ok(answer) => answer,
-            Err(_) => panic!("nothing came of the wait at {place}"),
-        }
+        let answer = tokio::time::timeout(Duration::from_mins(1), answered).await;
+        answer.unwrap_or_else(|_| panic!("nothing came of the wait at {place}"))
     }
 }

@@ -41,6 +41,7 @@ impl Bench {
             dir: self.dir.path(),
             env: &self.env,
             deadline: self.deadline,
+            deadline_reason: "its time is over",
             stop_grace: self.grace,
             clock: Clock::REAL,
         };

@@ -108,7 +108,10 @@ fn line(order: &OrderState, last_line: &str, now: Timestamp, width: usize) -> St
         _ => elapsed(order).map_or_else(String::new, |seconds| format!("{seconds:.1} s")),
     };
     let told = order.failure_reason.as_deref().unwrap_or(last_line);
-    cut(&format!("{} {:<24} {:<10} {time:>10}  {told}", sign(order.status), order.order_name, order.status.as_str()), width)
+    cut(
+        &format!("{} {:<24} {:<10} {time:>10}  {told}", sign(order.status), order.order_name, order.status.as_str()),
+        width,
+    )
 }
 
 fn total(update: &Update, rest: usize, seconds: u64) -> String {
@@ -120,7 +123,11 @@ fn total(update: &Update, rest: usize, seconds: u64) -> String {
 }
 
 fn cut(text: &str, width: usize) -> String {
-    if text.chars().count() <= width { text.to_owned() } else { text.chars().take(width.saturating_sub(1)).chain(['…']).collect() }
+    if text.chars().count() <= width {
+        text.to_owned()
+    } else {
+        text.chars().take(width.saturating_sub(1)).chain(['…']).collect()
+    }
 }
 
 fn colour(status: Status) -> Color {

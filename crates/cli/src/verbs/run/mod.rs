@@ -13,7 +13,10 @@ mod plain;
 mod submit;
 mod view;
 
-use common::{aws::Aws, env::Environment, ids::OrderNum, intake::kick_off::WAKE, keys, objects::Objects, stack::Stack, status::Outcome};
+use common::{
+    aws::Aws, env::Environment, ids::OrderNum, intake::kick_off::WAKE, keys, objects::Objects, stack::Stack,
+    status::Outcome,
+};
 use local::EmbeddedAws;
 use serde_json::Value;
 
@@ -37,19 +40,32 @@ pub(crate) async fn run(args: RunArgs) -> Result<Exit, Failure> {
     let wanted = Wanted { port: 0, data: args.keep.clone(), concurrency: args.concurrency, testing: &args.testing };
     let embedded = embedded::start(wanted).await?;
     let result = run_in(&embedded, job, secrets, parameters, args.json).await;
-    let ended = embedded.shutdown().await.map_err(|error| Failure::machine(format!("failed to end the embedded AWS: {error}")));
+    let ended =
+        embedded.shutdown().await.map_err(|error| Failure::machine(format!("failed to end the embedded AWS: {error}")));
     let exit = result?;
     ended.map(|()| exit)
 }
 
 type Named = Vec<(String, secrecy::SecretString)>;
 
-async fn run_in(embedded: &EmbeddedAws, job: Value, secrets: Named, parameters: Named, json: bool) -> Result<Exit, Failure> {
+async fn run_in(
+    embedded: &EmbeddedAws,
+    job: Value,
+    secrets: Named,
+    parameters: Named,
+    json: bool,
+) -> Result<Exit, Failure> {
     for (name, value) in secrets {
-        embedded.put_secret(&name, value).await.map_err(|error| Failure::input(format!("`--secret {name}`: {error}")))?;
+        embedded
+            .put_secret(&name, value)
+            .await
+            .map_err(|error| Failure::input(format!("`--secret {name}`: {error}")))?;
     }
     for (name, value) in parameters {
-        embedded.put_parameter(&name, value).await.map_err(|error| Failure::input(format!("`--parameter {name}`: {error}")))?;
+        embedded
+            .put_parameter(&name, value)
+            .await
+            .map_err(|error| Failure::input(format!("`--parameter {name}`: {error}")))?;
     }
     let endpoint = embedded.endpoint();
     let interrupted = Interrupt::watch()?;
@@ -64,7 +80,12 @@ async fn run_in(embedded: &EmbeddedAws, job: Value, secrets: Named, parameters: 
     watch(&aws, observer, &mut view, &interrupted).await
 }
 
-async fn watch(aws: &Aws, mut observer: Observer<'_>, view: &mut View, interrupted: &Interrupt) -> Result<Exit, Failure> {
+async fn watch(
+    aws: &Aws,
+    mut observer: Observer<'_>,
+    view: &mut View,
+    interrupted: &Interrupt,
+) -> Result<Exit, Failure> {
     let mut cancelled = false;
     loop {
         let update = tokio::select! {

@@ -26,16 +26,11 @@ const PAUSE: Duration = Duration::from_millis(100);
 pub(crate) struct OrderState {
     pub(crate) order_num: OrderNum,
     pub(crate) order_name: String,
-    #[serde(serialize_with = "as_word")]
     pub(crate) status: Status,
     pub(crate) timeout: u64,
     pub(crate) dispatched_at: Option<Timestamp>,
     pub(crate) ended_at: Option<Timestamp>,
     pub(crate) failure_reason: Option<String>,
-}
-
-fn as_word<S: serde::Serializer>(status: &Status, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(status.as_str())
 }
 
 /// `done`.
@@ -101,7 +96,8 @@ impl<'a> Observer<'a> {
     pub(crate) async fn failed(&self, update: &Update) -> Result<Vec<FailedOrder>, Failure> {
         let mut failed = Vec::new();
         for state in update.orders.iter().filter(|order| order.status != Status::Ended(Outcome::Succeeded)) {
-            failed.push(FailedOrder { state: state.clone(), result: self.result(state.order_num).await.map_err(told)? });
+            failed
+                .push(FailedOrder { state: state.clone(), result: self.result(state.order_num).await.map_err(told)? });
         }
         Ok(failed)
     }
@@ -110,7 +106,9 @@ impl<'a> Observer<'a> {
         let bucket = self.stack.done_bucket();
         let key = keys::done(&self.run_id);
         let Some(object) = Objects::new(self.aws, &bucket).get(&key, MAX_BYTES).await? else { return Ok(None) };
-        serde_json::from_slice(&object.body).map(Some).map_err(|error| AwsError::refused(format!("read `{key}`"), error.to_string()))
+        serde_json::from_slice(&object.body)
+            .map(Some)
+            .map_err(|error| AwsError::refused(format!("read `{key}`"), error.to_string()))
     }
 
     async fn result(&self, order: OrderNum) -> Result<Option<OrderResult>, AwsError> {

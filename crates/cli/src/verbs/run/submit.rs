@@ -39,7 +39,8 @@ pub(crate) async fn submit(endpoint: &str, job: &Value) -> Result<Accepted, Fail
     let body = json!({"job": job, "run_id": run_id}).to_string().into_bytes();
     let mut last = "it was not answered".to_owned();
     for _ in 0..ATTEMPTS {
-        let sent = http.send("POST", &format!("{endpoint}/init"), &[("content-type", "application/json")], body.clone()).await;
+        let sent =
+            http.send("POST", &format!("{endpoint}/init"), &[("content-type", "application/json")], body.clone()).await;
         let answer = sent.map_err(|error| machine(&error))?;
         let told: Answer = serde_json::from_slice(&answer.body).unwrap_or(Answer { error: None, errors: Vec::new() });
         match answer.status {

@@ -5,7 +5,11 @@ use std::{
     io::{self, IsTerminal as _, Write as _},
 };
 
-use common::{clock::Clock, ids::OrderNum, status::{Outcome, Status}};
+use common::{
+    clock::Clock,
+    ids::OrderNum,
+    status::{Outcome, Status},
+};
 use serde_json::json;
 
 use super::{
@@ -35,7 +39,11 @@ pub(crate) struct Changes {
 
 impl Changes {
     fn of<'u>(&mut self, update: &'u Update) -> Vec<&'u OrderState> {
-        update.orders.iter().filter(|order| self.shown.insert(order.order_num, order.status) != Some(order.status)).collect()
+        update
+            .orders
+            .iter()
+            .filter(|order| self.shown.insert(order.order_num, order.status) != Some(order.status))
+            .collect()
     }
 }
 

@@ -63,8 +63,12 @@ fn check_done(done: &Value, statuses: &[&str]) {
     for status in statuses {
         *counts.entry(status).or_default() += 1;
     }
-    let told: BTreeMap<&str, u64> =
-        done["summary"].as_object().unwrap().iter().map(|(status, count)| (status.as_str(), count.as_u64().unwrap())).collect();
+    let told: BTreeMap<&str, u64> = done["summary"]
+        .as_object()
+        .unwrap()
+        .iter()
+        .map(|(status, count)| (status.as_str(), count.as_u64().unwrap()))
+        .collect();
     assert_eq!(told, counts, "`done` counts what the ledger has");
 }
 
@@ -132,7 +136,11 @@ fn check_dependencies(rows: &[Value]) {
         let Some(dispatched) = row.get("dispatched_at").and_then(Value::as_str) else { continue };
         for dependency in row["dependencies"].as_array().unwrap() {
             let ended = ended[dependency.as_str().unwrap()];
-            assert!(ended <= dispatched, "`{}` began at {dispatched}, `{dependency}` ended at {ended}", text(row, "order_name"));
+            assert!(
+                ended <= dispatched,
+                "`{}` began at {dispatched}, `{dependency}` ended at {ended}",
+                text(row, "order_name")
+            );
         }
     }
 }

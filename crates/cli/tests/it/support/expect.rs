@@ -12,7 +12,11 @@ pub(crate) struct Ended {
 }
 
 /// Waits for the end of the run and checks that the job and exactly these orders ended so, by every account of it.
-pub(crate) async fn expect<'n>(run: &Run<'_>, job: Outcome, orders: impl IntoIterator<Item = (&'n str, Outcome)>) -> Ended {
+pub(crate) async fn expect<'n>(
+    run: &Run<'_>,
+    job: Outcome,
+    orders: impl IntoIterator<Item = (&'n str, Outcome)>,
+) -> Ended {
     let done = run.done().await;
     let orders: Vec<_> = orders.into_iter().collect();
     let names: Vec<&str> = orders.iter().map(|(name, _)| *name).collect();

@@ -77,13 +77,20 @@ impl Run<'_> {
 
     /// Number of the order with this name, `0001` and so on.
     pub(crate) fn number(&self, name: &str) -> String {
-        let index = self.names.iter().position(|known| known == name).unwrap_or_else(|| panic!("no order is called `{name}`"));
+        let index =
+            self.names.iter().position(|known| known == name).unwrap_or_else(|| panic!("no order is called `{name}`"));
         format!("{:04}", index + 1)
     }
 
     /// The run item.
     pub(crate) async fn item(&self) -> Option<Value> {
-        let request = self.stack.aws.dynamodb().get_item().table_name(LOCKS).key("pk", AttributeValue::S(format!("lock:{}", self.id)));
+        let request = self
+            .stack
+            .aws
+            .dynamodb()
+            .get_item()
+            .table_name(LOCKS)
+            .key("pk", AttributeValue::S(format!("lock:{}", self.id)));
         request.consistent_read(true).send().await.unwrap().item.map(as_json)
     }
 
@@ -192,7 +199,10 @@ impl Run<'_> {
 
     /// Waits until the order's row has this status.
     pub(crate) async fn until_row(&self, name: &str, status: &str) {
-        self.until(&format!("`{name}` to be {status}"), async || (self.row(name).await["status"] == status).then_some(())).await;
+        self.until(&format!("`{name}` to be {status}"), async || {
+            (self.row(name).await["status"] == status).then_some(())
+        })
+        .await;
     }
 
     async fn read(&self, key: &str) -> Option<Value> {

@@ -101,7 +101,8 @@ impl Stack {
     /// SIGTERM, and how it ended.
     pub(crate) async fn stop(mut self) -> (ExitStatus, TempDir) {
         kill(self.pid(), Signal::SIGTERM).unwrap();
-        let status = wait::until("the embedded AWS to end after SIGTERM", async || self.child.try_wait().unwrap()).await;
+        let status =
+            wait::until("the embedded AWS to end after SIGTERM", async || self.child.try_wait().unwrap()).await;
         // The folder outlives the stack, so that a test can start another one on it.
         let folder = std::mem::replace(&mut self.folder, tempfile::tempdir().unwrap());
         (status, folder)
@@ -166,8 +167,14 @@ impl Builder {
             command.arg("--record").arg(folder.path().join("calls.jsonl"));
         }
         let log = File::create(folder.path().join("local.log")).unwrap();
-        let mut child =
-            command.envs(self.variables).env("TMPDIR", tmp).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log).spawn().unwrap();
+        let mut child = command
+            .envs(self.variables)
+            .env("TMPDIR", tmp)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(log)
+            .spawn()
+            .unwrap();
         let mut output = BufReader::new(child.stdout.take().unwrap());
         let line = tokio::task::spawn_blocking(move || {
             let mut line = String::new();
