@@ -36,7 +36,7 @@ async fn a_direct_invoke_gets_the_bare_answer_and_its_request_id_as_run_id() {
     assert_eq!(answer["run_id"], request_id.as_str());
     expect_success(&stack.run(answer, &job)).await;
     let (refused, _) = stack.invoke("exe-sys-init-job", &json!({"job": {}})).await;
-    assert_eq!((&refused["status"], &refused["error"]), (&"error".into(), &"orders: is missing".into()), "{refused}");
+    assert_eq!((&refused["status"], &refused["error"]), (&"error".into(), &"username: is missing".into()), "{refused}");
 }
 
 #[tokio::test]

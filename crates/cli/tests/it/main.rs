@@ -6,6 +6,8 @@
 
 mod support;
 
+mod bad_input;
+mod bad_sources;
 mod cancel;
 mod delivery;
 mod dispatching;

@@ -23,8 +23,8 @@ pub(crate) fn repository(folder: &Path) -> (String, String) {
     std::fs::write(folder.join("infra/prod/main.tf"), "# prod\n").unwrap();
     std::fs::write(folder.join("run.sh"), "#!/bin/sh\necho ran from $(basename $(pwd))\n").unwrap();
     std::os::unix::fs::symlink("../../version", folder.join("infra/prod/version")).unwrap();
+    std::fs::set_permissions(folder.join("run.sh"), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
     git(folder, &["add", "-A"]);
-    git(folder, &["update-index", "--chmod=+x", "run.sh"]);
     git(folder, &["commit", "-qm", "old"]);
     git(folder, &["tag", "v1"]);
     std::fs::write(folder.join("version"), "new\n").unwrap();
