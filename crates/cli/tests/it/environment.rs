@@ -73,6 +73,19 @@ async fn the_callback_url_works_once_and_only_as_it_was_signed() {
 }
 
 #[tokio::test]
+async fn a_result_is_reported_even_when_the_session_that_signed_its_url_is_over() {
+    let stack = Stack::start().await;
+    let (began, gate) = (stack.path("began"), stack.path("go"));
+    let held = format!("echo > '{}'; until [ -e '{}' ]; do sleep 0.02; done", began.display(), gate.display());
+    let run = stack.submit(&job().order("a").cmds([held]).order("b").after(["a"])).await;
+    wait::until("the command to begin", async || began.exists().then_some(())).await;
+    stack.end_sessions("init_job").await;
+    std::fs::write(gate, "").unwrap();
+    expect_success(&run).await;
+    assert!(run.result_of("b").await["writer"].as_str().unwrap().starts_with("lambda:"));
+}
+
+#[tokio::test]
 async fn a_result_that_cannot_be_read_fails_its_order_alone() {
     let stack = Stack::start().await;
     let out = stack.path("url");
