@@ -505,3 +505,6 @@ pub fn is_variable_name(name: &str) -> bool {
 pub fn is_engine_variable(name: &str) -> bool {
     ENGINE_VARIABLES.contains(&name) || name.starts_with(ENGINE_PREFIX)
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,214 @@
+//! The rules of the contract, each by the problem it gives; what an accepted job is filled in with.
+
+use proptest::prelude::*;
+use serde_json::json;
+
+use super::*;
+
+fn rules() -> Rules {
+    Rules {
+        entry: Entry::Init,
+        max_job_timeout: 79_200,
+        ssm_prefix: "exe-sys".to_owned(),
+        internal_bucket: "internal".to_owned(),
+        source_buckets: Vec::new(),
+        git: git::Rules { hosts: vec!["github.com".to_owned()], local_sources: false },
+    }
+}
+
+/// A job of one order with these fields besides, or instead of, what it needs.
+fn document(job: Value, order: Value) -> Value {
+    let merged = |mut base: Value, over: Value| {
+        let (Value::Object(fields), Value::Object(over)) = (&mut base, over) else { panic!("objects") };
+        fields.extend(over);
+        base
+    };
+    let order = merged(json!({"cmds": ["true"], "timeout": 60, "execution_target": "lambda"}), order);
+    merged(json!({"username": "me", "orders": [order]}), job)
+}
+
+fn problems(rules: &Rules, document: &Value) -> Vec<String> {
+    validate(document, rules).err().unwrap_or_default()
+}
+
+fn accepted(rules: &Rules, document: &Value) -> Job {
+    validate(document, rules).unwrap_or_else(|problems| panic!("{problems:?}"))
+}
+
+#[test]
+fn an_accepted_job_has_every_default() {
+    let job = accepted(&rules(), &document(json!({}), json!({})));
+    assert_eq!((job.job_timeout, job.presign_expiry, job.flow_label.as_str()), (3600, 7200, "exec"));
+    assert_eq!((job.max_parallel, &job.sops_key_ssm_path), (None, &None));
+    let order = &job.orders[0];
+    assert_eq!((order.name.as_str(), order.queue_id.as_str()), ("order-0001", "0001"));
+    assert_eq!((order.start_timeout, order.stop_grace, order.must_succeed), (3600, 10, true));
+    assert_eq!((order.target, &order.source), (Target::Lambda, &Source::None));
+    assert_eq!(job.topological_order, [0]);
+}
+
+#[test]
+fn the_default_job_timeout_is_never_above_the_deployments() {
+    let short = Rules { max_job_timeout: 600, ..rules() };
+    assert_eq!(accepted(&short, &document(json!({}), json!({"start_timeout": 600}))).job_timeout, 600);
+    assert_eq!(
+        problems(&short, &document(json!({"job_timeout": 601}), json!({"start_timeout": 600}))),
+        ["job_timeout: must be at most 600, this deployment's `MAX_JOB_TIMEOUT`, not 601"]
+    );
+}
+
+#[test]
+fn auto_is_lambda_as_long_as_that_lasts() {
+    let at = |timeout: u64, grace: u64| {
+        let order = json!({"execution_target": "auto", "timeout": timeout, "stop_grace": grace});
+        validate(&document(json!({}), order), &rules()).map(|job| job.orders[0].target)
+    };
+    assert_eq!(at(830, 10), Ok(Target::Lambda));
+    assert!(at(831, 10).unwrap_err()[0].starts_with("orders[0].execution_target: `codebuild`"));
+    assert!(at(u64::MAX, 10).is_err());
+}
+
+#[test]
+fn dependencies_are_found_by_name_number_and_queue_id() {
+    let order = |fields: Value| document(json!({}), fields)["orders"][0].clone();
+    let orders = json!([
+        order(json!({"order_name": "last", "dependencies": ["0002", "q3", "fourth"]})),
+        order(json!({})),
+        order(json!({"queue_id": "q3", "dependencies": ["order-0002"]})),
+        order(json!({"order_name": "fourth"})),
+    ]);
+    let job = accepted(&rules(), &document(json!({"orders": orders}), json!({})));
+    assert_eq!(job.orders[0].dependencies, [1, 2, 3]);
+    assert_eq!(job.orders[2].dependencies, [1]);
+    assert_eq!(job.topological_order.last(), Some(&0));
+    // A name and a queue id of one order may be the same.
+    let same = json!({"order_name": "a", "queue_id": "a"});
+    assert_eq!(problems(&rules(), &document(json!({}), same)), [] as [&str; 0]);
+}
+
+#[test]
+fn an_order_takes_the_jobs_source_unless_it_has_its_own() {
+    let of = |job: Value, order: Value| accepted(&rules(), &document(job, order)).orders.remove(0);
+    let git =
+        |repo: &str, commit: Option<&str>| Source::Git { repo: repo.to_owned(), commit: commit.map(str::to_owned) };
+    let job = || json!({"git_repo": "org/app", "commit_hash": "v1"});
+    let inherited = of(job(), json!({}));
+    assert_eq!(inherited.source, git("org/app", Some("v1")));
+    assert_eq!((inherited.git_paths.repo.as_str(), inherited.git_paths.commit.as_str()), ("git_repo", "commit_hash"));
+    let own = of(job(), json!({"git_repo": "org/infra", "commit_hash": "v2", "git_folder": "prod"}));
+    assert_eq!((own.source, own.folder.as_deref()), (git("org/infra", Some("v2")), Some("prod")));
+    assert_eq!(own.git_paths.commit, "orders[0].commit_hash");
+    let zip = of(job(), json!({"s3_location": "s3://internal/a.zip"}));
+    assert_eq!(zip.source, Source::S3 { bucket: "internal".to_owned(), key: "a.zip".to_owned() });
+    let head = of(json!({"git_repo": "org/app"}), json!({}));
+    assert_eq!((head.source, head.git_paths.commit.as_str()), (git("org/app", None), "git_repo"));
+}
+
+#[test]
+fn sources_that_the_deployment_does_not_allow() {
+    let at = |rules: &Rules, location: &str| problems(rules, &document(json!({}), json!({"s3_location": location})));
+    let names = "orders[0].s3_location: ";
+    assert_eq!(
+        at(&rules(), "s3://internal/tmp/x.zip"),
+        [format!("{names}may not name the engine's own objects under `tmp/`")]
+    );
+    assert_eq!(at(&rules(), "s3://internal/logs/x.zip").len(), 1);
+    assert_eq!(
+        at(&rules(), "s3://team/x.zip"),
+        [format!("{names}names a bucket that this deployment does not allow as a source; allowed: `internal`")]
+    );
+    let more = Rules { source_buckets: vec!["team".to_owned()], ..rules() };
+    assert_eq!(at(&more, "s3://team/tmp/x.zip"), [] as [&str; 0]);
+    let repo = |repo: &str| problems(&rules(), &document(json!({}), json!({"git_repo": repo})));
+    for bad in ["/srv/repo", "file:///srv/repo", "https://elsewhere.example/a/b", "http://github.com/a/b"] {
+        assert!(repo(bad).iter().all(|problem| problem.starts_with("orders[0].git_repo: ")), "{bad}");
+        assert_eq!(repo(bad).len(), 1, "{bad}");
+    }
+}
+
+#[test]
+fn a_wrong_repository_of_the_job_is_told_once() {
+    let job = json!({"git_repo": "/srv/repo"});
+    let told = problems(&rules(), &document(job, json!({"commit_hash": "v1", "git_folder": "x"})));
+    assert_eq!(told.len(), 1);
+    assert!(told[0].starts_with("git_repo: "), "{told:?}");
+}
+
+#[test]
+fn the_ssm_entry_takes_ssm_orders_alone() {
+    let ssm = Rules { entry: Entry::Ssm, ..rules() };
+    let told = problems(&ssm, &document(json!({}), json!({})));
+    assert_eq!(told[0], "orders[0].execution_target: must be `ssm` at `/ssm`; send other orders to `/init`");
+}
+
+#[test]
+fn a_document_of_nothing_but_problems_names_so_many_and_counts_the_rest() {
+    let orders: Vec<Value> = (0..300).map(|_| json!({"cmds": [], "timeout": 0})).collect();
+    let told = problems(&rules(), &document(json!({"orders": orders}), json!({})));
+    assert_eq!(told.len(), shape::MAX_PROBLEMS + 1);
+    assert!(told.last().unwrap().ends_with(" more problems"), "{told:?}");
+}
+
+#[test]
+fn variables_that_no_shell_or_kernel_takes() {
+    let told = |variables: Value| problems(&rules(), &document(json!({}), json!({"env_vars": variables})));
+    for name in ["", "1A", "A-B", "A B", "Ä"] {
+        let told = told(json!({name: "x"}));
+        assert_eq!(told.len(), 1, "{name}: {told:?}");
+        assert!(told[0].contains("is no variable's name"), "{told:?}");
+    }
+    for name in ENGINE_VARIABLES.into_iter().chain(["AWS_EXE_SYS_EVENTS_DIR", "AWS_EXE_SYS_ANY"]) {
+        assert_eq!(told(json!({name: "x"})), [format!("orders[0].env_vars.{name}: is set by the engine")]);
+    }
+    let large = "x".repeat(MAX_VALUE_BYTES + 1);
+    assert_eq!(told(json!({"A": large})), ["orders[0].env_vars.A: must have at most 65536 bytes, not 65537"]);
+    let many: serde_json::Map<_, _> = (0..20).map(|i| (format!("V{i}"), "x".repeat(MAX_VALUE_BYTES).into())).collect();
+    assert!(told(many.into())[0].starts_with("orders[0].env_vars: must have at most 1048576 bytes in all"));
+}
+
+proptest! {
+    #[test]
+    fn a_graph_is_accepted_exactly_if_it_has_no_cycle(edges in prop::collection::btree_set((0..7_usize, 0..7_usize), 0..14)) {
+        let orders: Vec<Value> = (0..7_usize).map(|index| {
+            let after: Vec<String> =
+                edges.iter().filter(|(from, to)| *from == index && to != from).map(|(_, to)| format!("o{to}")).collect();
+            json!({"order_name": format!("o{index}"), "cmds": ["true"], "timeout": 1, "execution_target": "lambda", "dependencies": after})
+        }).collect();
+        // Taking away what waits for nothing, again and again, leaves exactly the orders on or behind a cycle.
+        let mut left: Vec<usize> = (0..7).collect();
+        while let Some(at) = left.iter().position(|o| !edges.iter().any(|(from, to)| from == o && to != o && left.contains(to))) {
+            left.remove(at);
+        }
+        match validate(&document(json!({"orders": orders}), json!({})), &rules()) {
+            Ok(job) => {
+                prop_assert!(left.is_empty());
+                let place = |order: usize| job.topological_order.iter().position(|o| usize::from(*o) == order);
+                for (from, to) in edges.iter().filter(|(from, to)| from != to) {
+                    prop_assert!(place(*to) < place(*from));
+                }
+            }
+            Err(problems) => {
+                prop_assert!(!left.is_empty());
+                prop_assert_eq!(problems.len(), 1);
+                prop_assert!(problems[0].contains("cycle"));
+            }
+        }
+    }
+
+    #[test]
+    fn no_text_in_any_field_panics_or_is_shown_with_its_control_characters(text in "\\PC{0,20}|[\\x00-\\x1f]{0,5}") {
+        for field in ["order_name", "queue_id", "git_repo", "commit_hash", "git_folder", "s3_location", "sops_key"] {
+            let document = document(json!({"git_repo": "org/repo"}), json!({field: text}));
+            for problem in problems(&rules(), &document) {
+                prop_assert!(problem.starts_with("orders[0]."), "{}", problem);
+                prop_assert!(!problem.chars().any(char::is_control), "{:?}", problem);
+            }
+        }
+        for field in ["username", "flow_label", "git_repo", "git_token_location", "sops_key_ssm_path", "commit_hash"] {
+            for problem in problems(&rules(), &document(json!({field: text}), json!({}))) {
+                prop_assert!(problem.starts_with(field) || problem.starts_with("commit_hash") , "{}", problem);
+                prop_assert!(!problem.chars().any(char::is_control), "{:?}", problem);
+            }
+        }
+    }
+}
