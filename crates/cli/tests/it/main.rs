@@ -8,7 +8,12 @@ mod support;
 
 mod cancel;
 mod delivery;
+mod dispatching;
+mod large;
 mod lease;
+mod logs;
 mod outcomes;
 mod parallel;
+mod run_ids;
+mod sweep;
 mod timeouts;

@@ -39,6 +39,9 @@ const PARALLEL: usize = 4;
 /// Longest that fetching one repository may take, so that a hanging host is an error and not a lost submission.
 const FETCH_TIMEOUT: Duration = Duration::from_secs(180);
 
+/// Largest zip that is taken from S3: a zip may be no larger than what may come out of it.
+const MAX_ZIP_BYTES: u64 = archive::Limits::FOREIGN.bytes;
+
 /// The run that is being packaged.
 #[derive(Clone, Copy, Debug)]
 pub struct Run<'a> {
@@ -352,7 +355,12 @@ async fn pack_s3(
     let mut file = BufWriter::new(File::create(&path).map_err(Place::machine)?);
     let mut hash = Sha256::new();
     let mut body = answer.body;
+    let mut read = 0;
     while let Some(chunk) = body.try_next().await.map_err(Place::machine)? {
+        read += chunk.len() as u64;
+        if read > MAX_ZIP_BYTES {
+            return Err(at.invalid("s3_location", format_args!("the zip is larger than {MAX_ZIP_BYTES} bytes")));
+        }
         hash.update(&chunk);
         file.write_all(&chunk).map_err(Place::machine)?;
     }

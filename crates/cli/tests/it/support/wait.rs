@@ -5,17 +5,19 @@ use std::time::Duration;
 /// Far longer than anything here takes on a loaded machine, and shorter than anyone's patience with a hung suite.
 pub(crate) const LIMIT: Duration = Duration::from_secs(120);
 
-/// Between two looks: short beside a pass of the orchestrator, long enough to leave the machine to the engine.
-const PAUSE: Duration = Duration::from_millis(15);
+/// Between two looks: at first short, as most things are there at once, then longer, to leave the machine to the engine.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(10), Duration::from_millis(160));
 
 /// Asks until there is an answer; `None` after [`LIMIT`].
 pub(crate) async fn within_limit<T>(mut ask: impl AsyncFnMut() -> Option<T>) -> Option<T> {
     let asked = async {
+        let (mut pause, longest) = PAUSES;
         loop {
             if let Some(answer) = ask().await {
                 return answer;
             }
-            tokio::time::sleep(PAUSE).await;
+            tokio::time::sleep(pause).await;
+            pause = longest.min(pause * 5 / 4);
         }
     };
     tokio::time::timeout(LIMIT, asked).await.ok()

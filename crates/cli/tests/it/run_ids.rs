@@ -1,0 +1,90 @@
+//! Submitting again: the same job under the same run id is one run, another job is refused.
+
+use futures::future::join_all;
+use serde_json::{Value, json};
+
+use crate::support::{StartLog, Stack, expect::expect_success, faults::at, job, wait};
+
+#[tokio::test]
+async fn the_same_job_again_gets_the_same_answer_and_no_second_run() {
+    let stack = Stack::start().await;
+    let starts = StartLog::of(&stack);
+    let job = job().with("pr_comment_search_tag", "tag").order("a").cmds([starts.start()]);
+    let run = stack.submit_as("mine", &job).await;
+    let early = stack.submit_as("mine", &job).await;
+    expect_success(&run).await;
+    let late = stack.submit_as("mine", &job).await;
+    assert_eq!((&early.answer, &late.answer), (&run.answer, &run.answer));
+    assert_eq!(run.answer["pr_search_tag"], "tag");
+    assert_eq!(run.answer["init_pr_comment"], Value::Null);
+    assert_eq!(run.answer["flow_id"], format!("tester:{}-exec", run.trace_id()));
+    assert_eq!(run.answer["done_endpt"], "s3://exe-sys-done/mine/done");
+    starts.each_once(["a"]);
+    expect_success(&run).await;
+}
+
+#[tokio::test]
+async fn another_job_under_a_taken_run_id_is_refused() {
+    let stack = Stack::start().await;
+    let run = stack.submit_as("mine", &job().order("a")).await;
+    expect_success(&run).await;
+    let answer = stack.post("/init", &json!({"job": job().order("b").document(), "run_id": "mine"})).await;
+    assert_eq!(answer.status, 409);
+    let answer = answer.json();
+    assert_eq!(answer["error"], "the run id `mine` is taken by another job; choose another `run_id`");
+    assert_eq!((&answer["status"], &answer["run_id"]), (&"error".into(), &"mine".into()));
+    expect_success(&run).await;
+}
+
+#[tokio::test]
+async fn submissions_at_the_same_time_under_one_run_id_make_one_run() {
+    let stack = Stack::start().await;
+    let starts = StartLog::of(&stack);
+    let job = job().order("a").cmds([starts.start()]).order("b").after(["a"]).cmds([starts.start()]);
+    let body = json!({"job": job.document(), "run_id": "race", "trace_id": "0a1b2c3d"});
+    let answers = join_all((0..8).map(|_| stack.post("/init", &body))).await;
+    assert!(answers.iter().any(|answer| answer.status == 200));
+    for answer in &answers {
+        let told = answer.json();
+        match answer.status {
+            200 => assert_eq!(told["run_id"], "race"),
+            409 => assert_eq!(told["error"], "the run `race` is being submitted right now; ask again in a moment"),
+            status => panic!("{status} {told}"),
+        }
+    }
+    let run = stack.submit_as("race", &job).await;
+    expect_success(&run).await;
+    starts.each_once(["a", "b"]);
+}
+
+#[tokio::test]
+async fn a_run_that_is_being_submitted_says_so() {
+    let stack = Stack::start().faults([at("ssm", "PutParameter").delayed(1_500)]).await;
+    let job = job().order("a");
+    let body = json!({"job": job.document(), "run_id": "slow"});
+    let second = async {
+        wait::until("the reservation", async || stack.items("exe-sys-locks").await.pop()).await;
+        stack.post("/init", &body).await
+    };
+    let (first, second) = tokio::join!(stack.post("/init", &body), second);
+    assert_eq!((first.status, second.status), (200, 409), "{}", second.text());
+    assert!(second.text().contains("is being submitted right now"));
+    expect_success(&stack.run(first.json(), &job)).await;
+}
+
+#[tokio::test]
+async fn a_submission_that_aws_refuses_leaves_the_run_id_free() {
+    let stack = Stack::start().faults([at("states", "StartExecution").by("init_job").refused("AccessDeniedException")]).await;
+    let starts = StartLog::of(&stack);
+    let job = job().order("a").cmds([starts.start()]);
+    let body = json!({"job": job.document(), "run_id": "again"});
+    let answer = stack.post("/init", &body).await;
+    assert_eq!(answer.status, 500);
+    let told = answer.json();
+    assert_eq!(told["status"], "error");
+    assert!(told["error"].as_str().unwrap().starts_with("failed to start the watchdog"), "{told}");
+    assert_eq!(stack.items("exe-sys-locks").await, [] as [Value; 0]);
+    assert_eq!(stack.parameters().await, [] as [&str; 0]);
+    expect_success(&stack.submit_as("again", &job).await).await;
+    starts.each_once(["a"]);
+}
