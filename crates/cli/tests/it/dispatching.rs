@@ -1,6 +1,6 @@
 //! Dispatches that are refused for good, or only for now.
 
-use crate::support::{Failed, StartLog, Stack, Succeeded, expect, expect::expect_success, faults::at, job};
+use crate::support::{Failed, Stack, StartLog, Succeeded, expect, expect::expect_success, faults::at, job};
 
 #[tokio::test]
 async fn a_refused_dispatch_ends_its_order_at_once_with_the_reason() {
@@ -21,7 +21,10 @@ async fn a_refused_dispatch_ends_its_order_at_once_with_the_reason() {
     let ended = expect(&run, Failed, [("a", Failed), ("b", Failed), ("always", Succeeded)]).await;
     starts.each_once(["always"]);
     let reason = ended.rows[0]["failure_reason"].as_str().unwrap();
-    assert!(reason.starts_with("it could not be started: failed to invoke the worker: AccessDeniedException"), "{reason}");
+    assert!(
+        reason.starts_with("it could not be started: failed to invoke the worker: AccessDeniedException"),
+        "{reason}"
+    );
     assert_eq!(run.claim("0001").await.unwrap()["by"], "engine");
 }
 
@@ -64,7 +67,8 @@ async fn storms_of_throttling_only_delay() {
         ])
         .await;
     let starts = StartLog::of(&stack);
-    let run = stack.submit(&job().order("a").cmds([starts.start()]).order("b").after(["a"]).cmds([starts.start()])).await;
+    let run =
+        stack.submit(&job().order("a").cmds([starts.start()]).order("b").after(["a"]).cmds([starts.start()])).await;
     expect_success(&run).await;
     starts.each_once(["a", "b"]);
 }

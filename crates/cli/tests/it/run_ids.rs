@@ -3,7 +3,7 @@
 use futures::future::join_all;
 use serde_json::{Value, json};
 
-use crate::support::{StartLog, Stack, expect::expect_success, faults::at, job, wait};
+use crate::support::{Stack, StartLog, expect::expect_success, faults::at, job, wait};
 
 #[tokio::test]
 async fn the_same_job_again_gets_the_same_answer_and_no_second_run() {
@@ -74,7 +74,8 @@ async fn a_run_that_is_being_submitted_says_so() {
 
 #[tokio::test]
 async fn a_submission_that_aws_refuses_leaves_the_run_id_free() {
-    let stack = Stack::start().faults([at("states", "StartExecution").by("init_job").refused("AccessDeniedException")]).await;
+    let stack =
+        Stack::start().faults([at("states", "StartExecution").by("init_job").refused("AccessDeniedException")]).await;
     let starts = StartLog::of(&stack);
     let job = job().order("a").cmds([starts.start()]);
     let body = json!({"job": job.document(), "run_id": "again"});

@@ -8,7 +8,7 @@ use futures::{StreamExt as _, stream};
 use serde_json::{Value, json};
 
 use crate::support::{
-    Failed, StartLog, Stack, Succeeded, TimedOut, expect,
+    Failed, Stack, StartLog, Succeeded, TimedOut, expect,
     faults::{Fault, at},
     job,
     job::Job,
@@ -61,7 +61,12 @@ async fn sites(function: &str) -> Vec<Site> {
         }
     }
     let of = |((service, operation), count): ((String, String), u64)| {
-        (1..=count).map(move |nth| Site { function: function.to_owned(), service: service.clone(), operation: operation.clone(), nth })
+        (1..=count).map(move |nth| Site {
+            function: function.to_owned(),
+            service: service.clone(),
+            operation: operation.clone(),
+            nth,
+        })
     };
     counts.into_iter().flat_map(of).collect()
 }
