@@ -149,15 +149,8 @@ impl Recorder<'_> {
 
     /// Everything that a result tells: what its commands reported and, last, its end. Times of commands are theirs to
     /// choose (a file can be touched), so they are held between the start and the end of the order; two that would
-    /// share a microsecond are moved apart.
-    pub fn of_result(
-        &self,
-        order: OrderNum,
-        name: &OrderName,
-        result: &OrderResult,
-        written_at: Timestamp,
-    ) -> Vec<Event> {
-        let end = result.finished_at.unwrap_or(written_at);
+    /// share a microsecond are moved apart. `end` is when the order ended, as its row has it.
+    pub fn of_result(&self, order: OrderNum, name: &OrderName, result: &OrderResult, end: Timestamp) -> Vec<Event> {
         let start = result.started_at.filter(|start| *start <= end).unwrap_or(end);
         let mut taken = BTreeSet::new();
         let mut free = |mut at: Timestamp| {

@@ -77,6 +77,8 @@ pub struct Order {
     pub must_succeed: bool,
     /// Its code.
     pub source: Source,
+    /// Where the document names its git source.
+    pub git_paths: GitPaths,
     /// Working directory inside the code.
     pub folder: Option<String>,
     /// Variables that are no secrets.
@@ -87,6 +89,15 @@ pub struct Order {
     pub secret_manager_paths: Vec<String>,
     /// A second recipient of the bundle.
     pub sops_key: Option<String>,
+}
+
+/// The fields of the document that an order's git source comes from, its own or the job's, for messages about them.
+#[derive(Clone, Debug)]
+pub struct GitPaths {
+    /// Of the repository, `orders[2].git_repo` or `git_repo`.
+    pub repo: String,
+    /// Of the commit; that of the repository when none is asked for.
+    pub commit: String,
 }
 
 /// Where the code of an order comes from.

@@ -50,15 +50,17 @@ impl Pass<'_> {
         written_at: Timestamp,
     ) -> Result<Vec<Event>, PassError> {
         let planned = self.planned(order)?;
+        // A foreign writer may give any time or none, and S3 tells only the second: neither may lie after what follows.
+        let told = result.finished_at.unwrap_or(written_at);
         let ending = Ending {
             outcome: result.status,
-            at: result.finished_at.unwrap_or(written_at),
+            at: told.min(self.now()).max(self.plan.created_at),
             started_at: result.started_at,
             reason: result.reason.as_deref(),
             log_location: result.log_location.as_deref(),
         };
-        self.rows().ended(&self.item.run_id, order, ending, self.now()).await?;
-        let mut events = self.recorder().of_result(order, &planned.name, result, written_at);
+        let at = self.rows().ended(&self.item.run_id, order, ending, self.now()).await?;
+        let mut events = self.recorder().of_result(order, &planned.name, result, at);
         // A worker reports an order whose dispatch nobody came to write down.
         if let (Some(Status::Queued), Some(started)) = (self.ledger.get(order), result.started_at) {
             let urls = self.urls(order);

@@ -6,14 +6,23 @@
 
 mod support;
 
+mod bad_input;
+mod bad_sources;
 mod cancel;
 mod delivery;
 mod dispatching;
+mod entry;
+mod environment;
+mod figures;
 mod large;
 mod lease;
 mod logs;
 mod outcomes;
 mod parallel;
 mod run_ids;
+mod secrets;
+mod sources;
 mod sweep;
 mod timeouts;
+mod verb_run;
+mod verbs;

@@ -157,7 +157,8 @@ pub fn read_envelope(
     if text("rerun_of", &mut problems).is_some() {
         problems.add("rerun_of", "comes with release 0.6; leave it out to run every order");
     }
-    let job = read_job(fields, &mut problems);
+    // A body that is no object was told so already.
+    let job = if body.is_object() { read_job(fields, &mut problems) } else { None };
     let ids = RunIds { run_id: run_id.clone(), trace_id: trace_id.clone() };
     let envelope = match (run_id, trace_id, job) {
         (Some(run_id), Some(trace_id), Some(job)) if problems.is_empty() => Ok(Envelope { run_id, trace_id, job }),

@@ -16,7 +16,7 @@ use crate::{
     archive,
     aws::{Aws, AwsError, Class},
     git,
-    order::{Job, Source},
+    order::{GitPaths, Job, Source},
 };
 
 /// Sources fetched at once.
@@ -55,7 +55,8 @@ pub(super) async fn pack_sources(
     let auth = &auth;
     let packed: Vec<_> = stream::iter(users.into_iter().enumerate())
         .map(|(number, (source, (first, folders)))| async move {
-            let at = Place { order: first, scratch: scratch.join(number.to_string()) };
+            let paths = job.orders[first].git_paths.clone();
+            let at = Place { order: first, paths, scratch: scratch.join(number.to_string()) };
             let packed = match source {
                 Source::None => return None,
                 Source::Git { repo, commit } => pack_git(settings, repo, commit.as_deref(), auth, &folders, &at).await,
@@ -88,20 +89,25 @@ pub(super) async fn pack_sources(
     if problems.is_empty() { Ok(sources) } else { Err(NotAccepted::Invalid(problems)) }
 }
 
-/// The first order that uses a source, for messages, and where to work.
+/// The first order that uses a source and the fields that name it, for messages; and where to work.
 struct Place {
     order: usize,
+    paths: GitPaths,
     scratch: PathBuf,
 }
 
 impl Place {
-    fn invalid(&self, field: &str, problem: impl std::fmt::Display) -> NotAccepted {
-        NotAccepted::Invalid(vec![format!("orders[{}].{field}: {problem}", self.order)])
+    fn s3_path(&self) -> String {
+        format!("orders[{}].s3_location", self.order)
     }
 
     fn machine(error: impl std::fmt::Display) -> NotAccepted {
         NotAccepted::Machine(format!("pack the code: {error}"))
     }
+}
+
+fn invalid(path: &str, problem: impl std::fmt::Display) -> NotAccepted {
+    NotAccepted::Invalid(vec![format!("{path}: {problem}")])
 }
 
 async fn pack_git(
@@ -113,12 +119,12 @@ async fn pack_git(
     at: &Place,
 ) -> Result<Packed, NotAccepted> {
     let source = git::GitSource { repo: repo.to_owned(), commit: commit.map(str::to_owned) };
-    let remote = git::check(&source, &settings.rules.git).map_err(|error| at.invalid("git_repo", error))?;
+    let remote = git::check(&source, &settings.rules.git).map_err(|error| invalid(&at.paths.repo, error))?;
     let checkout = at.scratch.join("checkout");
     tokio::fs::create_dir_all(&checkout).await.map_err(Place::machine)?;
     let fetched = git::fetch(&remote, auth, &checkout, FETCH_TIMEOUT).await;
     let commit = fetched
-        .map_err(|error| at.invalid(if error.is_about_the_commit() { "commit_hash" } else { "git_repo" }, error))?;
+        .map_err(|error| invalid(if error.is_about_the_commit() { &at.paths.commit } else { &at.paths.repo }, error))?;
     let path = at.scratch.with_extension("zip");
     let (from, to) = (checkout.clone(), path.clone());
     let there = |folder: &&&str| git::enter_folder(&checkout, folder).is_ok();
@@ -144,7 +150,7 @@ async fn pack_s3(
         Ok(answer) => answer,
         Err(error) => {
             let error = AwsError::of(format!("read `s3://{bucket}/{key}`"), error);
-            return Err(if error.class == Class::Refused { at.invalid("s3_location", error) } else { error.into() });
+            return Err(if error.class == Class::Refused { invalid(&at.s3_path(), error) } else { error.into() });
         }
     };
     let path = at.scratch.with_extension("zip");
@@ -155,7 +161,7 @@ async fn pack_s3(
     while let Some(chunk) = body.try_next().await.map_err(Place::machine)? {
         read += chunk.len() as u64;
         if read > MAX_ZIP_BYTES {
-            return Err(at.invalid("s3_location", format_args!("the zip is larger than {MAX_ZIP_BYTES} bytes")));
+            return Err(invalid(&at.s3_path(), format_args!("the zip is larger than {MAX_ZIP_BYTES} bytes")));
         }
         hash.update(&chunk);
         file.write_all(&chunk).map_err(Place::machine)?;
@@ -174,7 +180,7 @@ async fn pack_s3(
         }))
     })
     .await?;
-    let folders = found.map_err(|error| at.invalid("s3_location", error))?;
+    let folders = found.map_err(|error| invalid(&at.s3_path(), error))?;
     Ok(Packed { path, sha256, commit: None, folders })
 }
 

@@ -16,7 +16,7 @@ use crate::{
     ids::{MAX_ORDERS, OrderName, OrderNum, is_name},
     job::{JobDocument, OrderDocument, TargetChoice},
     keys,
-    order::{CredentialLocation, Job, Order, Source},
+    order::{CredentialLocation, GitPaths, Job, Order, Source},
     sops,
     target::Target,
 };
@@ -298,6 +298,7 @@ impl Validator<'_> {
             target,
             must_succeed: order.must_succeed.unwrap_or(true),
             source,
+            git_paths: git_paths(index, order, job),
             folder: order.git_folder.clone(),
             env_vars,
             ssm_paths,
@@ -376,6 +377,7 @@ impl Validator<'_> {
                 }
             };
         }
+        let paths = git_paths(index, order, job);
         let commit = order.commit_hash.as_deref().or(job.commit_hash.as_deref());
         let Some(repo) = order.git_repo.as_deref().or(job.git_repo.as_deref()) else {
             if order.commit_hash.is_some() {
@@ -384,8 +386,12 @@ impl Validator<'_> {
             return Source::None;
         };
         // The job's own values were checked once already.
-        if order.git_repo.is_some() || order.commit_hash.is_some() {
-            self.git(&at("git_repo"), &at("commit_hash"), repo, commit);
+        let is_repo_sound = || {
+            let alone = git::GitSource { repo: repo.to_owned(), commit: None };
+            git::check(&alone, &self.rules.git).is_ok()
+        };
+        if order.git_repo.is_some() || (order.commit_hash.is_some() && is_repo_sound()) {
+            self.git(&paths.repo, &paths.commit, repo, commit);
         }
         Source::Git { repo: repo.to_owned(), commit: commit.map(str::to_owned) }
     }
@@ -475,6 +481,16 @@ impl Validator<'_> {
 
 fn check_secret(name: &str) -> Result<(), String> {
     if name.chars().any(char::is_control) { Err("may not have control characters".to_owned()) } else { Ok(()) }
+}
+
+fn git_paths(index: usize, order: &OrderDocument, job: &JobDocument) -> GitPaths {
+    let repo = if order.git_repo.is_some() { format!("orders[{index}].git_repo") } else { "git_repo".to_owned() };
+    let commit = match (&order.commit_hash, &job.commit_hash) {
+        (Some(_), _) => format!("orders[{index}].commit_hash"),
+        (None, Some(_)) => "commit_hash".to_owned(),
+        (None, None) => repo.clone(),
+    };
+    GitPaths { repo, commit }
 }
 
 /// Whether a shell takes it as a variable's name.

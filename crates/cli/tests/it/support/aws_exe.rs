@@ -43,3 +43,19 @@ pub(crate) fn command(folder: &Path, arguments: &[&str]) -> Command {
 pub(crate) async fn call(mut command: Command) -> Said {
     tokio::task::spawn_blocking(move || Said::of(command.output().unwrap())).await.unwrap()
 }
+
+/// Processes that have this folder in their environment, by their command lines: those that were started with it as
+/// their folder for temporary files, and their children.
+pub(crate) fn processes_of(folder: &Path) -> Vec<String> {
+    let marker = folder.to_str().unwrap().as_bytes();
+    let has_marker = |environment: Vec<u8>| environment.windows(marker.len()).any(|window| window == marker);
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir("/proc").unwrap().flatten() {
+        // Processes end while we look, and others' are not ours to read.
+        if std::fs::read(entry.path().join("environ")).is_ok_and(has_marker) {
+            let line = std::fs::read(entry.path().join("cmdline")).unwrap_or_default();
+            found.push(String::from_utf8_lossy(&line).replace('\0', " "));
+        }
+    }
+    found
+}

@@ -25,7 +25,8 @@ pub(crate) async fn expect<'n>(
     let rows: Vec<(&str, &str)> =
         ended.rows.iter().map(|row| (row["order_name"].as_str().unwrap(), row["status"].as_str().unwrap())).collect();
     let wanted: Vec<(&str, &str)> = orders.iter().map(|(name, outcome)| (*name, outcome.as_str())).collect();
-    assert_eq!(rows, wanted);
+    let reasons: Vec<_> = ended.rows.iter().map(|row| row["failure_reason"].as_str().unwrap_or("-")).collect();
+    assert_eq!(rows, wanted, "reasons: {reasons:#?}");
     assert_eq!(done["status"], job.as_str(), "{done}");
     let count = |outcome| orders.iter().filter(|(_, ended)| *ended == outcome).count();
     let mut summary = json!({

@@ -72,10 +72,9 @@ impl From<Fault> for Value {
 }
 
 impl Stack {
-    /// Another fault script from now on.
-    pub(crate) async fn set_faults(&self, script: impl IntoIterator<Item = Fault>) {
-        let script: Vec<Value> = script.into_iter().map(Value::from).collect();
-        let answer = self.post("/_embedded/faults", &json!(script)).await;
-        assert_eq!(answer.status, 200, "{}", answer.text());
+    /// The credentials of a function's processes expire, and with them what they signed.
+    pub(crate) async fn end_sessions(&self, function: &str) {
+        let answer = self.post("/_embedded/sessions/end", &json!({"function": function})).await;
+        assert!(answer.status == 200 && answer.json()["ended"].as_u64() > Some(0), "{}", answer.text());
     }
 }

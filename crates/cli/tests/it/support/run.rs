@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
+use aws_sdk_s3::operation::get_object::GetObjectError;
+use aws_sdk_ssm::operation::get_parameter::GetParameterError;
 use serde_json::{Value, json};
 
 use super::{
@@ -44,7 +46,7 @@ impl Stack {
     pub(crate) async fn object(&self, bucket: &str, key: &str) -> Option<Vec<u8>> {
         let answer = match self.aws.s3().get_object().bucket(bucket).key(key).send().await {
             Ok(answer) => answer,
-            Err(error) if error.as_service_error().is_some_and(|error| error.is_no_such_key()) => return None,
+            Err(error) if error.as_service_error().is_some_and(GetObjectError::is_no_such_key) => return None,
             Err(error) => panic!("failed to read `{key}`: {error:?}"),
         };
         Some(answer.body.collect().await.unwrap().to_vec())
@@ -59,7 +61,7 @@ impl Stack {
     pub(crate) async fn parameter(&self, name: &str) -> Option<String> {
         match self.aws.ssm().get_parameter().name(name).with_decryption(true).send().await {
             Ok(answer) => answer.parameter.and_then(|parameter| parameter.value),
-            Err(error) if error.as_service_error().is_some_and(|error| error.is_parameter_not_found()) => None,
+            Err(error) if error.as_service_error().is_some_and(GetParameterError::is_parameter_not_found) => None,
             Err(error) => panic!("failed to read `{name}`: {error:?}"),
         }
     }
@@ -132,7 +134,7 @@ impl Run<'_> {
     pub(crate) async fn row(&self, name: &str) -> Value {
         let key = format!("{}:{}", self.id, self.number(name));
         let request = self.stack.aws.dynamodb().get_item().table_name(ORDERS).key("pk", AttributeValue::S(key));
-        request.send().await.unwrap().item.map(as_json).unwrap_or_else(|| panic!("`{name}` has no row"))
+        request.send().await.unwrap().item.map_or_else(|| panic!("`{name}` has no row"), as_json)
     }
 
     /// All events of the run, in order of time.

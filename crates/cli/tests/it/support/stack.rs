@@ -1,6 +1,7 @@
 //! An embedded AWS of one test: the real binary, `aws-exe local`, on a free port and with folders of its own.
 
 use std::{
+    fmt::Write as _,
     fs::File,
     future::{Future, IntoFuture},
     io::{BufRead as _, BufReader},
@@ -81,7 +82,7 @@ impl Stack {
         for file in folders.flat_map(|folder| std::fs::read_dir(folder).into_iter().flatten().flatten()) {
             if file.path().extension().is_some_and(|extension| extension == "log") {
                 let bytes = std::fs::read(file.path()).unwrap_or_default();
-                text.push_str(&format!("── {}\n{}", file.file_name().display(), String::from_utf8_lossy(&bytes)));
+                writeln!(text, "── {}\n{}", file.file_name().display(), String::from_utf8_lossy(&bytes)).unwrap();
             }
         }
         text

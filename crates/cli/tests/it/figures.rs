@@ -1,0 +1,46 @@
+//! Figures, printed and not judged: machines differ.
+
+use common::clock::Clock;
+
+use crate::support::{
+    Stack,
+    aws_exe::{call, command},
+    expect::expect_success,
+    job,
+};
+
+/// As many as the figure asks for.
+const CHAIN: u32 = 40;
+
+#[tokio::test]
+async fn figures() {
+    let folder = tempfile::tempdir().unwrap();
+    let example = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/hello.json");
+    let began = Clock::REAL.now();
+    assert_eq!(call(command(folder.path(), &["run", example])).await.code, 0);
+    println!("hello.json from start to exit: {:?}", began.until(Clock::REAL.now()));
+
+    let stack = Stack::start().await;
+    let chain = (1..CHAIN).fold(job().order("o0"), |job, number| {
+        job.order(&format!("o{number}")).after([format!("o{}", number - 1).as_str()])
+    });
+    expect_success(&stack.submit(&chain).await).await;
+    let before = stack.calls().await;
+    let warm = stack.submit(&chain).await;
+    let ended = expect_success(&warm).await;
+    let seconds = |index: usize, field: &str| ended.rows[index][field].as_str().unwrap().parse::<f64>().unwrap();
+    let took = seconds(ended.rows.len() - 1, "ended_at") - seconds(0, "dispatched_at");
+    println!("a warm chain of {CHAIN}: {:.1} ms an order", took * 1000.0 / f64::from(CHAIN));
+    let mut all = 0;
+    for (function, operation, count) in stack.calls().await {
+        let earlier = before.iter().find(|(f, o, _)| (f, o) == (&function, &operation)).map_or(0, |(.., count)| *count);
+        let new = count - earlier;
+        if function != "client" && new > 0 {
+            all += new;
+            println!("  {function} {operation}: {new}");
+        }
+    }
+    #[expect(clippy::cast_precision_loss, reason = "counts of calls are far below 2^52")]
+    let per_order = all as f64 / f64::from(CHAIN);
+    println!("calls an order, deliveries of events included: {per_order:.1}");
+}

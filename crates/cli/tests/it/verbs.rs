@@ -1,0 +1,155 @@
+//! The other verbs: `validate`, `schema`, and `local` with what survives its restart.
+
+use serde_json::Value;
+
+use crate::support::{
+    Stack, StartLog,
+    aws_exe::{call, command, processes_of},
+    expect::expect_success,
+    faults::delivery_to,
+    job,
+};
+
+#[tokio::test]
+async fn validate_says_whether_a_job_is_valid_without_running_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |document: Value| std::fs::write(folder.path().join("job.json"), document.to_string()).unwrap();
+    write(job().order("a").cmds(["touch ran"]).document());
+    let said = call(command(folder.path(), &["validate", "job.json"])).await;
+    insta::assert_snapshot!(said.shown(), @r"
+    exit 0
+    ── stdout
+    the job is valid: 1 order
+    ── stderr
+    ");
+    write(job().order("a").after(["b"]).order("b").after(["a"]).its("cmd", "x").document());
+    let said = call(command(folder.path(), &["validate", "job.json"])).await;
+    insta::assert_snapshot!(said.shown(), @r"
+    exit 2
+    ── stdout
+    ── stderr
+    error: orders[1].cmd: is no known field; did you mean `cmds`?
+    error: orders[0].dependencies: go round in a cycle, each waiting for the next: a → b → a
+    ");
+    write(job().order("a").after(["b"]).order("b").after(["a"]).timeout(900).document());
+    let said = call(command(folder.path(), &["validate", "job.json"])).await;
+    insta::assert_snapshot!(said.shown(), @r"
+    exit 2
+    ── stdout
+    ── stderr
+    error: orders[1].timeout: 900 and `stop_grace` 10 are together more than the 840 s that a `lambda` order may take
+    error: orders[0].dependencies: go round in a cycle, each waiting for the next: a → b → a
+    ");
+    assert!(!folder.path().join("ran").exists());
+}
+
+#[tokio::test]
+async fn every_example_is_valid() {
+    let examples = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples");
+    let folder = tempfile::tempdir().unwrap();
+    let mut checked = 0;
+    for path in [examples.to_owned(), format!("{examples}/terraform")] {
+        for entry in std::fs::read_dir(path).unwrap().flatten() {
+            let path = entry.path();
+            if path.extension().is_some_and(|extension| extension == "json" || extension == "yaml") {
+                let said = call(command(folder.path(), &["validate", path.to_str().unwrap()])).await;
+                assert_eq!(said.code, 0, "{}: {}", path.display(), said.shown());
+                checked += 1;
+            }
+        }
+    }
+    assert!(checked >= 3, "{checked} examples");
+}
+
+#[tokio::test]
+async fn the_schema_is_the_one_that_the_types_make() {
+    let folder = tempfile::tempdir().unwrap();
+    let said = call(command(folder.path(), &["schema"])).await;
+    assert_eq!((said.code, said.stderr.as_str()), (0, ""));
+    let printed: Value = serde_json::from_str(&said.stdout).unwrap();
+    assert_eq!(printed, common::job::schema());
+    assert_eq!(printed["$schema"], "https://json-schema.org/draft/2020-12/schema");
+    assert_eq!(printed["additionalProperties"], false);
+    let required: Vec<&str> =
+        printed["required"].as_array().unwrap().iter().map(|name| name.as_str().unwrap()).collect();
+    assert_eq!(required, ["username", "orders"]);
+}
+
+#[tokio::test]
+async fn local_prints_what_points_other_clients_at_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let said = call(command(folder.path(), &["local", "--env", "--port", "4777"])).await;
+    insta::assert_snapshot!(said.shown(), @r"
+    exit 0
+    ── stdout
+    export AWS_ENDPOINT_URL=http://127.0.0.1:4777
+    export AWS_ACCESS_KEY_ID=test
+    export AWS_SECRET_ACCESS_KEY=test
+    export AWS_REGION=us-east-1
+    export AWS_DEFAULT_REGION=us-east-1
+    ── stderr
+    ");
+}
+
+#[tokio::test]
+async fn machine_roles_name_all_that_is_missing() {
+    let folder = tempfile::tempdir().unwrap();
+    for function in ["init_job", "orchestrator"] {
+        let mut call_it = command(folder.path(), &["function", function]);
+        call_it.env("AWS_LAMBDA_RUNTIME_API", "127.0.0.1:9").env_remove("AWS_EXE_SYS_INTERNAL_BUCKET");
+        let said = call(call_it).await;
+        assert_ne!(said.code, 0);
+        for name in [
+            "AWS_EXE_SYS_ORDERS_TABLE",
+            "AWS_EXE_SYS_LOCKS_TABLE",
+            "AWS_EXE_SYS_INTERNAL_BUCKET",
+            "AWS_EXE_SYS_WATCHDOG_SFN",
+        ] {
+            assert!(said.stderr.contains(name), "`{name}`: {}", said.shown());
+        }
+    }
+}
+
+#[tokio::test]
+async fn sigterm_ends_local_and_everything_that_it_started() {
+    let stack = Stack::start().await;
+    let starts = StartLog::of(&stack);
+    let run = stack.submit(&job().order("a").cmds([starts.start(), "trap '' TERM INT; sleep 600".to_owned()])).await;
+    starts.until("a").await;
+    assert!(processes_of(stack.marker()).len() >= 3, "the marker finds processes");
+    drop(run);
+    let (status, folder) = stack.stop().await;
+    assert!(status.success(), "{status}");
+    assert_eq!(processes_of(folder.path()), [] as [String; 0]);
+    assert_eq!(std::fs::read_dir(folder.path().join("tmp")).unwrap().count(), 0, "files are left");
+}
+
+#[tokio::test]
+async fn a_run_that_was_submitted_before_a_restart_finishes_after_it() {
+    let data = tempfile::tempdir().unwrap();
+    // Its first message is still on its way when the embedded AWS ends.
+    let stack = Stack::start().data(data.path()).faults([delivery_to("orchestrator").delayed(3_600_000)]).await;
+    let finished = stack.submit_as("before", &job().order("a").cmds(["echo kept"])).await;
+    let answer = finished.answer.clone();
+    let file = data.path().join("ran");
+    assert!(finished.done_now().await.is_none());
+    drop(finished);
+    let (status, _folder) = stack.stop().await;
+    assert!(status.success());
+
+    let stack = Stack::start().data(data.path()).await;
+    let run = stack.run(answer, &job().order("a"));
+    expect_success(&run).await;
+    assert_eq!(run.result_of("a").await["log"], "kept\n");
+    let (status, _folder) = stack.stop().await;
+    assert!(status.success() && !file.exists());
+}
+
+#[tokio::test]
+async fn a_data_folder_belongs_to_one_at_a_time() {
+    let data = tempfile::tempdir().unwrap();
+    let _stack = Stack::start().data(data.path()).await;
+    let said = call(command(data.path(), &["local", "--port", "0", "--data", data.path().to_str().unwrap()])).await;
+    assert_eq!(said.code, 4);
+    assert!(said.stderr.contains("is in use by another embedded AWS"), "{}", said.shown());
+}
