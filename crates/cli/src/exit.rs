@@ -18,6 +18,7 @@ pub(crate) enum Exit {
     /// This machine or AWS failed.
     Machine,
     /// Interrupted, after the children were stopped.
+    #[cfg(feature = "local")]
     Interrupted,
 }
 
@@ -30,6 +31,7 @@ impl From<Exit> for ExitCode {
             Exit::TimedOut => 3,
             Exit::Machine => 4,
             // 128 and the number of SIGINT, as shells have it.
+            #[cfg(feature = "local")]
             Exit::Interrupted => 130,
         })
     }

@@ -5,7 +5,7 @@
 use common::{
     aws::Aws,
     env::{BadSettings, Environment},
-    intake::{settings, submit, validate::Entry},
+    intake::{answer::NotAccepted, settings, submit, validate::Entry},
 };
 use serde_json::Value;
 
@@ -17,6 +17,9 @@ pub fn load(environment: &Environment) -> Result<Settings, BadSettings> {
 }
 
 /// Handles one event: an HTTP request, an SNS notification, or a direct invoke with the body as the event.
-pub async fn handle(aws: &Aws, settings: &Settings, event: Value, request_id: &str) -> Value {
+///
+/// # Errors
+/// For a notification that Lambda is to deliver again.
+pub async fn handle(aws: &Aws, settings: &Settings, event: Value, request_id: &str) -> Result<Value, NotAccepted> {
     submit::submit(aws, settings, event, request_id).await
 }

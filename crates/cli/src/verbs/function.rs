@@ -47,7 +47,8 @@ async fn init_job(environment: &Environment) -> Result<(), Failure> {
     let aws = Aws::load().await;
     serve(lambda_runtime::run(service_fn(|event: LambdaEvent<Value>| async {
         let LambdaEvent { payload, context } = event;
-        Ok::<_, Error>(Box::pin(init_job::handle(&aws, &settings, payload, &context.request_id)).await)
+        let handled = Box::pin(init_job::handle(&aws, &settings, payload, &context.request_id)).await;
+        handled.inspect_err(|error| tracing::error!(%error, "the submission is to be tried again")).map_err(Error::from)
     })))
     .await
 }
@@ -57,7 +58,8 @@ async fn ssm_config(environment: &Environment) -> Result<(), Failure> {
     let aws = Aws::load().await;
     serve(lambda_runtime::run(service_fn(|event: LambdaEvent<Value>| async {
         let LambdaEvent { payload, context } = event;
-        Ok::<_, Error>(Box::pin(ssm_config::handle(&aws, &settings, payload, &context.request_id)).await)
+        let handled = Box::pin(ssm_config::handle(&aws, &settings, payload, &context.request_id)).await;
+        handled.inspect_err(|error| tracing::error!(%error, "the submission is to be tried again")).map_err(Error::from)
     })))
     .await
 }

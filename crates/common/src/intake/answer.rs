@@ -36,6 +36,11 @@ pub enum NotAccepted {
 }
 
 impl NotAccepted {
+    /// Whether the same submission may be accepted a while later.
+    pub const fn is_passing(&self) -> bool {
+        matches!(self, Self::Aws(_) | Self::Machine(_) | Self::BeingSubmitted(_))
+    }
+
     const fn http_status(&self) -> u16 {
         match self {
             Self::Invalid(_) => 400,
@@ -82,7 +87,7 @@ pub fn render(arrival: &Arrival, outcome: Result<Value, NotAccepted>, ids: &RunI
         }
     };
     match arrival {
-        Arrival::Direct => body,
+        Arrival::Direct | Arrival::Sns => body,
         Arrival::Http => {
             let mut headers = json!({"content-type": "application/json"});
             if status == 405 {

@@ -17,6 +17,7 @@ pub mod request;
 pub mod reserve;
 pub mod settings;
 pub mod shape;
+mod sources;
 pub mod submit;
 pub mod upload;
 pub mod validate;

@@ -16,8 +16,10 @@ pub const MAX_JOB_BYTES: usize = 10 * 1024 * 1024;
 pub enum Arrival {
     /// Over HTTP (API Gateway v1 or v2, a Function URL): answered with a proxy response.
     Http,
-    /// A direct invoke or an SNS notification: answered with the bare object.
+    /// A direct invoke: answered with the bare object.
     Direct,
+    /// An SNS notification: nobody reads the answer, and what can be tried again must fail for Lambda to do so.
+    Sns,
 }
 
 /// A submission as it arrived.
@@ -51,7 +53,7 @@ pub fn arrive(event: Value, request_id: &str) -> Submission {
     if let Some(sns) = event.pointer("/Records/0/Sns") {
         let body = text_body(sns.get("Message").and_then(Value::as_str).unwrap_or_default());
         let id = sns.get("MessageId").and_then(Value::as_str).map(str::to_owned);
-        return Submission { arrival: Arrival::Direct, body, default_run_id: id };
+        return Submission { arrival: Arrival::Sns, body, default_run_id: id };
     }
     Submission { arrival: Arrival::Direct, body: Ok(event), default_run_id: Some(request_id.to_owned()) }
 }
@@ -257,7 +259,7 @@ mod tests {
         let sns = arrive(json!({"Records": [{"Sns": {"Message": "{\"job\":1}", "MessageId": "m-1"}}]}), "r");
         assert_eq!(
             (sns.arrival, sns.body.unwrap(), sns.default_run_id.as_deref()),
-            (Arrival::Direct, json!({"job": 1}), Some("m-1"))
+            (Arrival::Sns, json!({"job": 1}), Some("m-1"))
         );
         let direct = arrive(json!({"job": 1}), "r");
         assert_eq!((direct.body.unwrap(), direct.default_run_id.as_deref()), (json!({"job": 1}), Some("r")));

@@ -15,7 +15,7 @@ use super::{
 use crate::{
     aws::{Aws, Class},
     clock::Timestamp,
-    ids::fresh_nonce,
+    ids::{RunId, fresh_nonce},
     keys,
     objects::Objects,
     order::Job,
@@ -24,7 +24,10 @@ use crate::{
 };
 
 /// Handles one event of an entry point; gives what the function returns.
-pub async fn submit(aws: &Aws, settings: &Settings, event: Value, request_id: &str) -> Value {
+///
+/// # Errors
+/// For a notification that was not accepted and may be later: Lambda delivers it again, under the same run id.
+pub async fn submit(aws: &Aws, settings: &Settings, event: Value, request_id: &str) -> Result<Value, NotAccepted> {
     let submission = request::arrive(event, request_id);
     let (outcome, ids) = match submission.body {
         Err(Refusal::Method(method)) => (Err(NotAccepted::Method(method)), RunIds::default()),
@@ -38,14 +41,13 @@ pub async fn submit(aws: &Aws, settings: &Settings, event: Value, request_id: &s
             }
         }
     };
-    match &outcome {
-        Ok(_) => tracing::info!(run_id = ?ids.run_id, "accepted"),
-        Err(error) => tracing::warn!(run_id = ?ids.run_id, %error, "not accepted"),
+    let run_id = ids.run_id.as_ref().map(RunId::as_str);
+    match outcome {
+        Err(error) if submission.arrival == Arrival::Sns && error.is_passing() => return Err(error),
+        Err(ref error) => tracing::warn!(run_id, %error, "not accepted"),
+        Ok(_) => tracing::info!(run_id, "accepted"),
     }
-    if submission.arrival == Arrival::Direct && matches!(outcome, Err(NotAccepted::Aws(_) | NotAccepted::Machine(_))) {
-        tracing::error!("the caller of a direct invoke is answered with an error object");
-    }
-    answer::render(&submission.arrival, outcome, &ids)
+    Ok(answer::render(&submission.arrival, outcome, &ids))
 }
 
 async fn accept(aws: &Aws, settings: &Settings, envelope: Envelope) -> Result<Value, NotAccepted> {
