@@ -21,6 +21,9 @@ const PARALLEL: usize = 8;
 /// A tick comes every 3 s of machine time.
 const SPEED: u32 = 20;
 
+/// What the record calls a fault that met its call.
+const INJECTED: [&str; 4] = ["ErrorAfter", "CutAfter", "KillBefore", "KillAfter"];
+
 /// `b` waits for `a`; short timeouts, so that a worker that died is noticed soon.
 fn reference(starts: &StartLog) -> Job {
     let short = |job: Job| job.timeout(30).its("start_timeout", 200).stop_grace(0).cmds([starts.start()]);
@@ -77,7 +80,6 @@ async fn run_with(run_id: &str, fault: Fault, check: impl AsyncFnOnce(&Run<'_>, 
     let starts = StartLog::of(&stack);
     let run = submit_until_accepted(&stack, run_id, &reference(&starts)).await;
     check(&run, &starts).await;
-    const INJECTED: [&str; 4] = ["ErrorAfter", "CutAfter", "KillBefore", "KillAfter"];
     stack.recorded().iter().any(|call| call["outcome"]["code"].as_str().is_some_and(|code| INJECTED.contains(&code)))
 }
 
