@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand, ValueEnum};
 use common::stack::Function;
 
+use crate::remote::DEFAULT_ENDPOINT;
+
 /// Runs jobs of shell commands in dependency order, on AWS or on this machine.
 #[derive(Debug, Parser)]
 #[command(name = "aws-exe", version, disable_help_subcommand = true)]
@@ -25,6 +27,10 @@ pub(crate) enum Verb {
     /// Keep the embedded AWS up, for any AWS client
     #[cfg(feature = "local")]
     Local(LocalArgs),
+    /// Print what the commands of a run wrote, and follow it while they run
+    Logs(LogsArgs),
+    /// Cancel a run, or one order with what depends on it
+    Cancel(CancelArgs),
     /// Check a job and say everything that is wrong with it
     Validate(ValidateArgs),
     /// Print the JSON Schema of a job
@@ -34,8 +40,16 @@ pub(crate) enum Verb {
         /// Which function
         name: FunctionName,
     },
-    /// Run one order, as the entry of a build container (machine role)
-    Worker,
+    /// Run one order, as the entry of a build container or on an instance (machine role)
+    Worker(WorkerArgs),
+}
+
+/// Arguments of `worker`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct WorkerArgs {
+    /// Run this instance's share of the order whose dispatch document stands on standard input
+    #[arg(long)]
+    pub(crate) instance: bool,
 }
 
 /// A function, as Lambda's command override names it.
@@ -59,6 +73,42 @@ impl From<FunctionName> for Function {
             FunctionName::Worker => Self::Worker,
         }
     }
+}
+
+/// Which engine a verb speaks to.
+#[derive(Debug, clap::Args)]
+pub(crate) struct EndpointArgs {
+    /// The embedded AWS that has the run
+    #[arg(long, value_name = "URL", env = "AWS_ENDPOINT_URL", default_value = DEFAULT_ENDPOINT)]
+    pub(crate) endpoint: String,
+}
+
+/// Arguments of `logs`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct LogsArgs {
+    /// The run, by its `run_id`
+    pub(crate) run: String,
+    /// One order, by its number, name or queue id; without it every order's log, one after the other
+    pub(crate) order: Option<String>,
+    /// Go on printing what is new until the order, or the run, has ended
+    #[arg(short, long)]
+    pub(crate) follow: bool,
+    #[command(flatten)]
+    pub(crate) endpoint: EndpointArgs,
+}
+
+/// Arguments of `cancel`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct CancelArgs {
+    /// The run, by its `run_id`
+    pub(crate) run: String,
+    /// One order, by its number, name or queue id, and what depends on it; without it every order that has not ended
+    pub(crate) order: Option<String>,
+    /// Wait until it has ended, and exit with its code as `run` does
+    #[arg(long)]
+    pub(crate) wait: bool,
+    #[command(flatten)]
+    pub(crate) endpoint: EndpointArgs,
 }
 
 /// Arguments of `validate`.
@@ -89,6 +139,9 @@ pub(crate) struct RunArgs {
     /// Most orders at once
     #[arg(long, value_name = "N", default_value_t = default_concurrency(), value_parser = clap::value_parser!(u16).range(1..=1000))]
     pub(crate) concurrency: u16,
+    /// Instances for `ssm` orders, a YAML list of {id, tags, online, bare, directory}; without it there is one, i-local
+    #[arg(long, value_name = "FILE")]
+    pub(crate) instances: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) testing: TestingArgs,
 }
@@ -109,6 +162,9 @@ pub(crate) struct LocalArgs {
     /// Most orders at once
     #[arg(long, value_name = "N", default_value_t = default_concurrency(), value_parser = clap::value_parser!(u16).range(1..=1000))]
     pub(crate) concurrency: u16,
+    /// Instances for Run Command, a YAML list of {id, tags, online, bare, directory}; without it there is one, i-local
+    #[arg(long, value_name = "FILE")]
+    pub(crate) instances: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) testing: TestingArgs,
 }

@@ -2,15 +2,15 @@
 
 use std::{env, fs, path::PathBuf};
 
-use common::{aws::Aws, clock::Clock, env::Environment};
-use local::{EmbeddedAws, FunctionLogs, Options, faults};
+use common::{clock::Clock, env::Environment};
+use local::{EmbeddedAws, FunctionLogs, Options, StartError, faults};
 use secrecy::SecretString;
 
-use crate::{args::TestingArgs, exit::Failure};
-
-/// Region, and the credentials that the embedded AWS takes for a user's own.
-pub(crate) const REGION: &str = "us-east-1";
-const CREDENTIAL: &str = "test";
+use crate::{
+    args::TestingArgs,
+    exit::Failure,
+    remote::{CREDENTIAL, REGION},
+};
 
 /// What a verb asks for.
 #[derive(Debug)]
@@ -18,6 +18,8 @@ pub(crate) struct Wanted<'a> {
     pub(crate) port: u16,
     pub(crate) data: Option<PathBuf>,
     pub(crate) concurrency: u16,
+    /// A file that declares the instances.
+    pub(crate) instances: Option<PathBuf>,
     pub(crate) testing: &'a TestingArgs,
 }
 
@@ -42,29 +44,27 @@ pub(crate) async fn start(wanted: Wanted<'_>) -> Result<EmbeddedAws, Failure> {
         data: wanted.data,
         binary,
         worker_concurrency: usize::from(wanted.concurrency),
+        concurrent_builds: Options::CONCURRENT_BUILDS,
+        instances: wanted.instances,
         clock,
         function_env: function_env(&Environment::of_process()),
         function_logs: FunctionLogs::File,
         faults,
         record: wanted.testing.record.clone(),
     };
-    EmbeddedAws::start(options)
-        .await
-        .map_err(|error| Failure::machine(format!("failed to start the embedded AWS: {error}")))
+    EmbeddedAws::start(options).await.map_err(|error| match error {
+        StartError::Instances { .. } => Failure::input(error.to_string()),
+        error => Failure::machine(format!("failed to start the embedded AWS: {error}")),
+    })
 }
 
 /// Settings of the engine that a user may set for the functions on this machine.
 fn function_env(environment: &Environment) -> Vec<(String, String)> {
-    use common::env::{EVENT_TTL_SECONDS, GIT_HOSTS, MAX_JOB_TIMEOUT, MAX_PARALLEL, SOURCE_BUCKETS};
-    let passed =
-        [EVENT_TTL_SECONDS, GIT_HOSTS, MAX_JOB_TIMEOUT, MAX_PARALLEL, SOURCE_BUCKETS].map(|variable| variable.name);
+    use common::env::{COMMAND_USER, EVENT_TTL_SECONDS, GIT_HOSTS, MAX_JOB_TIMEOUT, MAX_PARALLEL, SOURCE_BUCKETS};
+    let passed = [COMMAND_USER, EVENT_TTL_SECONDS, GIT_HOSTS, MAX_JOB_TIMEOUT, MAX_PARALLEL, SOURCE_BUCKETS]
+        .map(|variable| variable.name);
     let set = passed.into_iter().chain(["RUST_LOG"]).filter_map(|name| Some((name, environment.get(name)?)));
     set.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
-}
-
-/// Clients that speak to an embedded AWS as its user.
-pub(crate) fn client(endpoint: &str) -> Aws {
-    Aws::with_credentials(endpoint, REGION, CREDENTIAL, CREDENTIAL)
 }
 
 /// The shell exports that point other clients at an embedded AWS.

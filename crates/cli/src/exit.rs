@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use common::status::Outcome;
+use common::{status::Outcome, worker_exit::WorkerExit};
 
 /// How the process ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,6 +17,8 @@ pub(crate) enum Exit {
     TimedOut,
     /// This machine or AWS failed.
     Machine,
+    /// A worker's own, which tells the order's outcome.
+    Worker(WorkerExit),
     /// Interrupted, after the children were stopped.
     #[cfg(feature = "local")]
     Interrupted,
@@ -30,6 +32,7 @@ impl From<Exit> for ExitCode {
             Exit::BadInput => 2,
             Exit::TimedOut => 3,
             Exit::Machine => 4,
+            Exit::Worker(exit) => exit.code(),
             // 128 and the number of SIGINT, as shells have it.
             #[cfg(feature = "local")]
             Exit::Interrupted => 130,

@@ -5,6 +5,9 @@ mod args;
 mod exit;
 mod job_file;
 mod logging;
+mod lookup;
+mod remote;
+mod state;
 mod verbs;
 
 #[cfg(feature = "local")]
@@ -37,9 +40,11 @@ async fn choose(args: Args) -> Result<Exit, Failure> {
         Verb::Run(run) => Box::pin(verbs::run::run(run)).await,
         #[cfg(feature = "local")]
         Verb::Local(local) => Box::pin(verbs::local::local(local)).await,
+        Verb::Logs(logs) => Box::pin(verbs::logs::logs(logs)).await,
+        Verb::Cancel(cancel) => Box::pin(verbs::cancel::cancel(cancel)).await,
         Verb::Validate(validate) => verbs::validate::validate(&validate),
         Verb::Schema => verbs::schema::schema(),
         Verb::Function { name } => Box::pin(verbs::function::function(name)).await,
-        Verb::Worker => Box::pin(verbs::worker::worker()).await,
+        Verb::Worker(worker) => Box::pin(verbs::worker::worker(worker)).await,
     }
 }

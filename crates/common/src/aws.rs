@@ -13,6 +13,7 @@ const ATTEMPTS: u32 = 5;
 #[derive(Debug)]
 pub struct Aws {
     config: SdkConfig,
+    codebuild: OnceLock<aws_sdk_codebuild::Client>,
     dynamodb: OnceLock<aws_sdk_dynamodb::Client>,
     lambda: OnceLock<aws_sdk_lambda::Client>,
     s3: OnceLock<aws_sdk_s3::Client>,
@@ -56,6 +57,7 @@ impl Aws {
     pub fn of(config: SdkConfig) -> Self {
         Self {
             config,
+            codebuild: OnceLock::new(),
             dynamodb: OnceLock::new(),
             lambda: OnceLock::new(),
             s3: OnceLock::new(),
@@ -68,6 +70,11 @@ impl Aws {
     /// The configuration, for what is no client.
     pub fn config(&self) -> &SdkConfig {
         &self.config
+    }
+
+    /// CodeBuild.
+    pub fn codebuild(&self) -> &aws_sdk_codebuild::Client {
+        self.codebuild.get_or_init(|| aws_sdk_codebuild::Client::new(&self.config))
     }
 
     /// DynamoDB.

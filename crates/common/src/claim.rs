@@ -7,22 +7,29 @@
 //! nothing will ever start; if a worker holds it, the worker is asked to stop.
 //!
 //! ```text
-//!  end_order ── claim free ────▶ claim it {by: engine, status, reason} ─▶ write the result
-//!            ├─ claim engine's ▶ write the result that it names
-//!            └─ claim worker's ▶ stop.json ─▶ … the worker reports, or stop_grace + 30 s pass ─▶ write the result
+//!  end  ── claim free ────▶ claim it {by: engine, status, reason} ─▶ write the result
+//!       ├─ claim engine's ▶ write the result that it names
+//!       └─ claim worker's ▶ stop.json ─▶ … the worker reports, or stop_grace + 30 s pass
+//!                                          ─▶ the target's own stop ─▶ write the result
+//!  lost ── claim names the build, command or request that is gone, or nobody ▶ write the result at once
+//!       └─ claim names another ▶ nothing: that one runs the order
 //! ```
 //!
 //! Whoever finds an engine's claim without a result writes that result, so a death between the two is harmless.
+//!
+//! What is claimed is a [`Share`]: an order, or of an SSM order what one instance does. [`crate::fleet`] puts the shares
+//! of such an order together.
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    aws::AwsError,
+    aws::{Aws, AwsError},
     clock::Timestamp,
-    ids::{OrderNum, RunId, fresh_nonce},
-    keys,
+    executor,
+    ids::{RunId, fresh_nonce},
+    keys::{self, Share},
     objects::{First, Object, Objects},
     outcome::{self, OrderResult},
     status::Outcome,
@@ -61,7 +68,7 @@ impl Claim {
         Self { nonce: fresh_nonce(), by, at: now, status: None, reason: None }
     }
 
-    fn of_engine(ending: &Ending, now: Timestamp) -> Self {
+    pub(crate) fn of_engine(ending: &Ending, now: Timestamp) -> Self {
         Self {
             nonce: fresh_nonce(),
             by: ENGINE.to_owned(),
@@ -72,7 +79,7 @@ impl Claim {
     }
 
     /// The ending, if the engine holds the claim.
-    fn ending(&self) -> Option<Ending> {
+    pub fn ending(&self) -> Option<Ending> {
         let reason = self.reason.clone().unwrap_or_default();
         self.status.filter(|_| self.by == ENGINE).map(|outcome| Ending { outcome, reason })
     }
@@ -112,111 +119,191 @@ pub enum Ended {
 /// The claims of one run.
 #[derive(Clone, Copy, Debug)]
 pub struct Claims<'a> {
+    aws: &'a Aws,
     objects: Objects<'a>,
     run: &'a RunId,
 }
 
 impl<'a> Claims<'a> {
-    /// The claims of a run in the internal bucket.
-    pub fn new(objects: Objects<'a>, run: &'a RunId) -> Self {
-        Self { objects, run }
+    /// The claims of a run in this bucket, the internal one.
+    pub fn new(aws: &'a Aws, bucket: &'a str, run: &'a RunId) -> Self {
+        Self { aws, objects: Objects::new(aws, bucket), run }
     }
 
-    /// Takes the claim of an order for a worker. `false`: somebody else has the order; run nothing, report nothing.
-    pub async fn take(&self, order: OrderNum, claim: &Claim) -> Result<bool, AwsError> {
-        let key = keys::claim(self.run, order);
+    /// The bucket.
+    pub fn objects(&self) -> Objects<'a> {
+        self.objects
+    }
+
+    /// The run.
+    pub fn run(&self) -> &'a RunId {
+        self.run
+    }
+
+    /// Takes a claim for a worker. `false`: somebody else has the order; run nothing, report nothing.
+    pub async fn take(&self, share: &Share, claim: &Claim) -> Result<bool, AwsError> {
+        let key = keys::claim(self.run, share.clone());
         // Nonces make equal bytes mean the same writer.
         Ok(matches!(self.objects.put_first(&key, bytes(&key, claim)?).await?, First::Mine))
     }
 
     /// The claim as it stands.
-    pub async fn get(&self, order: OrderNum) -> Result<Option<Claim>, AwsError> {
-        self.read(&keys::claim(self.run, order)).await
+    pub async fn get(&self, share: &Share) -> Result<Option<Claim>, AwsError> {
+        self.read(&keys::claim(self.run, share.clone())).await
     }
 
     /// The request to stop as it stands.
-    pub async fn stop_request(&self, order: OrderNum) -> Result<Option<StopRequest>, AwsError> {
-        self.read(&keys::stop(self.run, order)).await
+    pub async fn stop_request(&self, share: &Share) -> Result<Option<StopRequest>, AwsError> {
+        self.read(&keys::stop(self.run, share.clone())).await
     }
 
-    /// The order's result, if one stands.
-    pub async fn result(&self, order: OrderNum) -> Result<Option<(OrderResult, Timestamp)>, AwsError> {
-        let object = self.objects.get(&keys::result(self.run, order), outcome::MAX_BYTES).await?;
+    /// The result, if one stands.
+    pub async fn result(&self, share: &Share) -> Result<Option<(OrderResult, Timestamp)>, AwsError> {
+        let object = self.objects.get(&keys::result(self.run, share.clone()), outcome::MAX_BYTES).await?;
         Ok(object.map(|object| (OrderResult::read(&object.body, object.written_at), object.written_at)))
     }
 
-    /// Ends an order, or asks its worker to. Safe to repeat, at any time and by anyone.
-    pub async fn end_order(
+    /// Ends an order or a share, or asks its worker to. Safe to repeat, at any time and by anyone.
+    pub async fn end(
         &self,
-        order: OrderNum,
+        share: &Share,
         stop_grace: Duration,
         ending: &Ending,
         now: Timestamp,
     ) -> Result<Ended, AwsError> {
-        let key = keys::claim(self.run, order);
-        let theirs = match self.objects.put_first(&key, bytes(&key, &Claim::of_engine(ending, now))?).await? {
-            First::Mine => return self.write_result(order, ending, now).await,
+        let theirs = match self.claim_for_engine(share, ending, now).await? {
+            First::Mine => return self.write_result(share, ending, now).await,
             First::Theirs(object) => object,
         };
         // A claim that cannot be read was written by no worker of ours, but its writer may run: ask it to stop.
-        if let Some(ending) = parse::<Claim>(&key, &theirs).and_then(|claim| claim.ending()) {
-            return self.write_result(order, &ending, now).await;
+        let claim = parse::<Claim>(&keys::claim(self.run, share.clone()), &theirs);
+        if let Some(ending) = claim.as_ref().and_then(Claim::ending) {
+            return self.write_result(share, &ending, now).await;
         }
-        if let Some((result, written_at)) = self.result(order).await? {
+        if let Some((result, written_at)) = self.result(share).await? {
             return Ok(Ended::Yes(result, written_at));
         }
-        self.stop(order, stop_grace, ending, now).await
+        self.stop(share, claim.as_ref(), stop_grace, ending, now).await
+    }
+
+    /// Ends an order or a share whose build, command or request `by` is known to be gone: only if the claim names that
+    /// very one, or nobody. Gives nothing when another has it.
+    ///
+    /// `reported` is what the worker itself told on another way than its result; without it the order ended as
+    /// `otherwise` says, or as it was asked to stop.
+    pub async fn lost(
+        &self,
+        share: &Share,
+        by: &str,
+        reported: Option<OrderResult>,
+        otherwise: &Ending,
+        now: Timestamp,
+    ) -> Result<Option<Ended>, AwsError> {
+        let claim = match self.get(share).await? {
+            Some(claim) => claim,
+            None => match self.claim_for_engine(share, otherwise, now).await? {
+                First::Mine => return self.write_result(share, otherwise, now).await.map(Some),
+                First::Theirs(object) => {
+                    let key = keys::claim(self.run, share.clone());
+                    let Some(claim) = parse(&key, &object) else { return Ok(None) };
+                    claim
+                }
+            },
+        };
+        if let Some(ending) = claim.ending() {
+            return self.write_result(share, &ending, now).await.map(Some);
+        }
+        if claim.by != by {
+            return Ok(None);
+        }
+        if let Some(result) = reported {
+            return self.put_result(share, result, now).await.map(Some);
+        }
+        // Lambda's duplicates share a request id: the one that failed may not be the one that runs. That one stops.
+        let request = self.request_stop(share, otherwise, now).await?;
+        self.write_result(share, &Ending { outcome: request.status, reason: request.reason }, now).await.map(Some)
     }
 
     /// Completes an ending that its writer did not: the claim is the engine's, a result is missing.
-    pub async fn complete(&self, order: OrderNum, claim: &Claim, now: Timestamp) -> Result<Option<Ended>, AwsError> {
+    pub async fn complete(&self, share: &Share, claim: &Claim, now: Timestamp) -> Result<Option<Ended>, AwsError> {
         match claim.ending() {
-            Some(ending) => self.write_result(order, &ending, now).await.map(Some),
+            Some(ending) => self.write_result(share, &ending, now).await.map(Some),
             None => Ok(None),
         }
     }
 
+    /// Takes the claim for the engine, if it is free.
+    pub(crate) async fn claim_for_engine(
+        &self,
+        share: &Share,
+        ending: &Ending,
+        now: Timestamp,
+    ) -> Result<First, AwsError> {
+        let key = keys::claim(self.run, share.clone());
+        self.objects.put_first(&key, bytes(&key, &Claim::of_engine(ending, now))?).await
+    }
+
     async fn stop(
         &self,
-        order: OrderNum,
+        share: &Share,
+        claim: Option<&Claim>,
         stop_grace: Duration,
         ending: &Ending,
         now: Timestamp,
     ) -> Result<Ended, AwsError> {
-        let key = keys::stop(self.run, order);
-        let ours = StopRequest { nonce: fresh_nonce(), at: now, status: ending.outcome, reason: ending.reason.clone() };
-        let request = match self.objects.put_first(&key, bytes(&key, &ours)?).await? {
-            First::Mine => ours,
-            First::Theirs(object) => parse(&key, &object).unwrap_or(StopRequest { at: object.written_at, ..ours }),
-        };
+        let request = self.request_stop(share, ending, now).await?;
         let until = request.at.plus(stop_grace + REPORT_ALLOWANCE);
         if now < until {
             return Ok(Ended::Stopping(until));
         }
-        // Lambda has no way to stop one invocation; its own timeout is above every order's.
+        let executor = claim.map(|claim| claim.by.parse::<executor::Executor>());
+        if let Some(Ok(executor)) = executor
+            && let Err(error) = executor.stop(self.aws).await
+        {
+            // It ends by its own timeout; the order does not wait for that.
+            tracing::warn!(%error, run_id = %self.run, order = %share, "the target's own stop failed");
+        }
         let reason = format!("{}; its worker did not report within the time to stop", request.reason);
-        self.write_result(order, &Ending { outcome: request.status, reason }, now).await
+        self.write_result(share, &Ending { outcome: request.status, reason }, now).await
     }
 
-    async fn write_result(&self, order: OrderNum, ending: &Ending, now: Timestamp) -> Result<Ended, AwsError> {
-        let key = keys::result(self.run, order);
-        let result = OrderResult::of_engine(ending.outcome, &ending.reason, now);
+    /// Asks the worker to stop; gives the first request, which stands.
+    async fn request_stop(&self, share: &Share, ending: &Ending, now: Timestamp) -> Result<StopRequest, AwsError> {
+        let key = keys::stop(self.run, share.clone());
+        let ours = StopRequest { nonce: fresh_nonce(), at: now, status: ending.outcome, reason: ending.reason.clone() };
+        Ok(match self.objects.put_first(&key, bytes(&key, &ours)?).await? {
+            First::Mine => ours,
+            First::Theirs(object) => parse(&key, &object).unwrap_or(StopRequest { at: object.written_at, ..ours }),
+        })
+    }
+
+    pub(crate) async fn write_result(&self, share: &Share, ending: &Ending, now: Timestamp) -> Result<Ended, AwsError> {
+        self.put_result(share, OrderResult::of_engine(ending.outcome, &ending.reason, now), now).await
+    }
+
+    pub(crate) async fn put_result(
+        &self,
+        share: &Share,
+        result: OrderResult,
+        now: Timestamp,
+    ) -> Result<Ended, AwsError> {
+        let key = keys::result(self.run, share.clone());
         Ok(match self.objects.put_first(&key, bytes(&key, &result)?).await? {
             First::Mine => Ended::Yes(result, now),
             First::Theirs(object) => Ended::Yes(OrderResult::read(&object.body, object.written_at), object.written_at),
         })
     }
 
-    async fn read<T: for<'de> Deserialize<'de>>(&self, key: &str) -> Result<Option<T>, AwsError> {
+    pub(crate) async fn read<T: for<'de> Deserialize<'de>>(&self, key: &str) -> Result<Option<T>, AwsError> {
         let Some(object) = self.objects.get(key, MAX_BYTES).await? else { return Ok(None) };
         Ok(parse(key, &object))
     }
 }
 
-fn bytes<T: Serialize>(key: &str, value: &T) -> Result<Vec<u8>, AwsError> {
+pub(crate) fn bytes<T: Serialize>(key: &str, value: &T) -> Result<Vec<u8>, AwsError> {
     serde_json::to_vec(value).map_err(|error| AwsError::refused(format!("write `{key}`"), error.to_string()))
 }
 
-fn parse<T: for<'de> Deserialize<'de>>(key: &str, object: &Object) -> Option<T> {
+pub(crate) fn parse<T: for<'de> Deserialize<'de>>(key: &str, object: &Object) -> Option<T> {
     serde_json::from_slice(&object.body).inspect_err(|error| tracing::warn!(key, %error, "cannot be read")).ok()
 }

@@ -12,12 +12,23 @@ use crate::{
     aws::{Aws, AwsError, Class},
     intake::validate::{is_engine_variable, is_variable_name},
     order::CredentialLocation,
+    sops::Identity,
 };
 
 /// GetParameters takes at most ten names.
 const NAMES: usize = 10;
 /// Calls under way at once; Parameter Store allows 40 a second by default.
 const PARALLEL: usize = 8;
+
+/// The private half of a run's key.
+pub async fn run_key(aws: &Aws, path: &str) -> Result<Identity, AwsError> {
+    let action = "read the run's key";
+    let request = aws.ssm().get_parameter().name(path).with_decryption(true);
+    let answer = request.send().await.map_err(|error| AwsError::of(action, error))?;
+    let value = answer.parameter.and_then(|parameter| parameter.value).map(SecretString::from);
+    let value = value.ok_or_else(|| AwsError::refused(action, "it has no value"))?;
+    Identity::parse(&value).map_err(|error| AwsError::refused(action, error.to_string()))
+}
 
 /// Values by where they are kept. `None`: there is no such parameter or secret, or it may not be read.
 #[derive(Debug, Default)]

@@ -43,6 +43,8 @@ variables! {
     WORKER_LAMBDA = "WORKER_LAMBDA", None;
     /// Name of the CodeBuild project of the worker.
     CODEBUILD_PROJECT = "CODEBUILD_PROJECT", None;
+    /// User that the worker runs commands as in a CodeBuild container; by default its own.
+    COMMAND_USER = "COMMAND_USER", Some("");
     /// ARN of the watchdog's state machine.
     WATCHDOG_SFN = "WATCHDOG_SFN", None;
     /// Name of the SSM document that runs an order on an instance.

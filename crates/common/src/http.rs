@@ -1,8 +1,9 @@
-//! Plain HTTP requests, for what is no SDK call: the presigned PUT of a result, and a submission to the embedded AWS.
-//! They use the SDK's own TLS and proxy settings.
+//! Plain HTTP requests, for what is no SDK call: presigned URLs, and a submission to the embedded AWS. They use the SDK's
+//! own TLS and proxy settings.
 
-use std::time::Duration;
+use std::{path::Path, time::Duration};
 
+use aws_sdk_s3::primitives::{ByteStream, Length};
 use aws_smithy_http_client::default_connector;
 use aws_smithy_runtime_api::client::{
     http::{HttpConnector as _, HttpConnectorSettings, SharedHttpConnector},
@@ -25,6 +26,13 @@ pub struct Http {
 #[derive(Debug, thiserror::Error)]
 #[error("failed to send a request: {0}")]
 pub struct HttpError(String);
+
+impl HttpError {
+    /// What failed on this side.
+    pub fn of(error: std::io::Error) -> Self {
+        Self(error.to_string())
+    }
+}
 
 /// An answer.
 #[derive(Clone, Debug)]
@@ -54,17 +62,72 @@ impl Http {
         headers: &[(&str, &str)],
         body: Vec<u8>,
     ) -> Result<Answer, HttpError> {
-        let wrong = |error: &dyn std::fmt::Display| HttpError(error.to_string());
+        let length = body.len() as u64;
+        self.call(method, url, headers, SdkBody::from(body), length).await?.whole(MAX_ANSWER_BYTES).await
+    }
+
+    /// GETs a body of at most `limit` bytes.
+    pub async fn get(&self, url: &str, limit: usize) -> Result<Answer, HttpError> {
+        self.call("GET", url, &[], SdkBody::empty(), 0).await?.whole(limit).await
+    }
+
+    /// GETs a body of any size, handed to `take` piece by piece. The status is the answer's; of an error nothing is taken.
+    pub async fn download(
+        &self,
+        url: &str,
+        mut take: impl FnMut(&[u8]) -> std::io::Result<()>,
+    ) -> Result<u16, HttpError> {
+        let Streaming { status, mut body } = self.call("GET", url, &[], SdkBody::empty(), 0).await?;
+        if status != 200 {
+            return Ok(status);
+        }
+        while let Some(frame) = body.frame().await {
+            if let Ok(piece) = frame.map_err(wrong)?.into_data() {
+                take(&piece).map_err(wrong)?;
+            }
+        }
+        Ok(status)
+    }
+
+    /// PUTs a file as it is now; what is appended meanwhile is not sent. It is never whole in memory.
+    pub async fn upload(&self, url: &str, path: &Path) -> Result<Answer, HttpError> {
+        let length = tokio::fs::metadata(path).await.map_err(wrong)?.len();
+        let body = ByteStream::read_from().path(path).length(Length::Exact(length)).build().await.map_err(wrong)?;
+        self.call("PUT", url, &[], body.into_inner(), length).await?.whole(MAX_ANSWER_BYTES).await
+    }
+
+    async fn call(
+        &self,
+        method: &str,
+        url: &str,
+        headers: &[(&str, &str)],
+        body: SdkBody,
+        length: u64,
+    ) -> Result<Streaming, HttpError> {
         let mut request = http::Request::builder().method(method).uri(url);
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        let request =
-            request.header("content-length", body.len()).body(SdkBody::from(body)).map_err(|error| wrong(&error))?;
-        let request = HttpRequest::try_from(request).map_err(|error| wrong(&error))?;
-        let answer = self.connector.call(request).await.map_err(|error| wrong(&error))?;
-        let status = answer.status().as_u16();
-        let body = Limited::new(answer.into_body(), MAX_ANSWER_BYTES).collect().await.map_err(|error| wrong(&error))?;
-        Ok(Answer { status, body: body.to_bytes() })
+        let request = request.header("content-length", length).body(body).map_err(wrong)?;
+        let request = HttpRequest::try_from(request).map_err(wrong)?;
+        let answer = self.connector.call(request).await.map_err(wrong)?;
+        Ok(Streaming { status: answer.status().as_u16(), body: answer.into_body() })
     }
+}
+
+/// An answer whose body is still to come.
+struct Streaming {
+    status: u16,
+    body: SdkBody,
+}
+
+impl Streaming {
+    async fn whole(self, limit: usize) -> Result<Answer, HttpError> {
+        let body = Limited::new(self.body, limit).collect().await.map_err(wrong)?;
+        Ok(Answer { status: self.status, body: body.to_bytes() })
+    }
+}
+
+fn wrong(error: impl std::fmt::Display) -> HttpError {
+    HttpError(error.to_string())
 }

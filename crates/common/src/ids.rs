@@ -116,6 +116,25 @@ impl FromStr for OrderName {
     }
 }
 
+text_id! {
+    /// A managed instance: `i-` (EC2) or `mi-` (hybrid) and up to 40 letters, digits and hyphens. AWS's own have 8 or 17
+    /// hex digits; the embedded AWS also takes names such as `i-local`.
+    InstanceId
+}
+
+impl FromStr for InstanceId {
+    type Err = InvalidId;
+
+    fn from_str(text: &str) -> Result<Self, InvalidId> {
+        let rest = text.strip_prefix("i-").or_else(|| text.strip_prefix("mi-")).unwrap_or_default();
+        if (1..=40).contains(&rest.len()) && rest.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(InvalidId("must be an instance id such as `i-0123456789abcdef0` or `mi-0123456789abcdef0`"))
+        }
+    }
+}
+
 /// Position of an order in its job from 1; 0 is the run itself. Written with four digits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct OrderNum(u16);

@@ -2,7 +2,7 @@
 
 use crate::{
     clock::Timestamp,
-    ids::{OrderNum, RunId},
+    ids::{InstanceId, OrderNum, RunId},
 };
 
 /// S3 events below this prefix wake the orchestrator.
@@ -10,7 +10,46 @@ pub const CALLBACKS: &str = "tmp/callbacks/runs/";
 /// … and with this suffix.
 pub const RESULT: &str = "result.json";
 /// Below these prefixes of the internal bucket everything is the engine's own; jobs may not name it as a source.
-pub const OWN_PREFIXES: [&str; 2] = ["tmp/", "logs/"];
+pub const OWN_PREFIXES: [&str; 3] = ["tmp/", "logs/", "worker/"];
+
+/// Which worker binaries there are: a JSON object of SHA-256 in hex by machine (`x86_64`, `aarch64`).
+pub const WORKER_BINARIES: &str = "worker/binaries.json";
+
+/// A worker binary.
+pub fn worker_binary(sha256: &str) -> String {
+    format!("worker/{sha256}")
+}
+
+/// What is claimed, stopped and reported by itself: an order, or one instance's share of an SSM order.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Share {
+    /// The order.
+    pub order: OrderNum,
+    /// Of an SSM order, the instance.
+    pub instance: Option<InstanceId>,
+}
+
+impl Share {
+    /// An instance's share of an order.
+    pub fn of_instance(order: OrderNum, instance: InstanceId) -> Self {
+        Self { order, instance: Some(instance) }
+    }
+}
+
+impl From<OrderNum> for Share {
+    fn from(order: OrderNum) -> Self {
+        Self { order, instance: None }
+    }
+}
+
+impl std::fmt::Display for Share {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.instance {
+            None => write!(f, "{}", self.order),
+            Some(instance) => write!(f, "{}/{instance}", self.order),
+        }
+    }
+}
 
 /// The order's bundle.
 pub fn bundle(run: &RunId, order: OrderNum) -> String {
@@ -32,9 +71,28 @@ pub fn callbacks(run: &RunId) -> String {
     format!("{CALLBACKS}{run}/")
 }
 
-/// The order's result; of the run itself the wake-up that the tick rewrites.
-pub fn result(run: &RunId, order: OrderNum) -> String {
-    format!("{CALLBACKS}{run}/{order}/{RESULT}")
+/// The result of an order or of its share on an instance; of the run itself the wake-up that the tick rewrites.
+pub fn result(run: &RunId, share: impl Into<Share>) -> String {
+    let Share { order, instance } = share.into();
+    match instance {
+        None => format!("{CALLBACKS}{run}/{order}/{RESULT}"),
+        Some(instance) => format!("{}{instance}/{RESULT}", instances(run, order)),
+    }
+}
+
+/// Everything that instances report of an SSM order.
+pub fn instances(run: &RunId, order: OrderNum) -> String {
+    format!("{CALLBACKS}{run}/{order}/instances/")
+}
+
+/// The instances that an SSM order is pinned to.
+pub fn targets(run: &RunId, order: OrderNum) -> String {
+    format!("tmp/exec/{run}/{order}/targets.json")
+}
+
+/// What the instances of an SSM order are given, while the order lasts.
+pub fn dispatch(run: &RunId, order: OrderNum) -> String {
+    format!("tmp/exec/{run}/{order}/dispatch.json")
 }
 
 /// A request to cancel the order, or with `0000` the run.
@@ -42,19 +100,33 @@ pub fn cancel(run: &RunId, order: OrderNum) -> String {
     format!("{CALLBACKS}{run}/_cancel/{order}/{RESULT}")
 }
 
-/// Who runs the order, or that the engine ended it.
-pub fn claim(run: &RunId, order: OrderNum) -> String {
-    format!("tmp/claims/{run}/{order}.json")
+/// Who runs the order or its share, or that the engine ended it.
+pub fn claim(run: &RunId, share: impl Into<Share>) -> String {
+    format!("tmp/claims/{run}/{}.json", share.into())
 }
 
-/// The request to the order's worker to stop.
-pub fn stop(run: &RunId, order: OrderNum) -> String {
-    format!("tmp/claims/{run}/{order}.stop.json")
+/// The request to the worker to stop.
+pub fn stop(run: &RunId, share: impl Into<Share>) -> String {
+    format!("tmp/claims/{run}/{}.stop.json", share.into())
 }
 
-/// The order's whole log.
-pub fn log(run: &RunId, order: OrderNum) -> String {
-    format!("logs/{run}/{order}.log")
+/// The whole log.
+pub fn log(run: &RunId, share: impl Into<Share>) -> String {
+    format!("logs/{run}/{}.log", share.into())
+}
+
+/// All logs of a run.
+pub fn logs(run: &RunId) -> String {
+    format!("logs/{run}/")
+}
+
+/// Whose log a key of this run is; nothing for keys that are no log of it.
+pub fn parse_log(run: &RunId, key: &str) -> Option<Share> {
+    let name = key.strip_prefix(&logs(run))?.strip_suffix(".log")?;
+    Some(match name.split_once('/') {
+        None => Share::from(name.parse::<OrderNum>().ok()?),
+        Some((order, instance)) => Share::of_instance(order.parse().ok()?, instance.parse().ok()?),
+    })
 }
 
 /// The object in the done bucket that says that the run ended.
@@ -96,6 +168,8 @@ pub enum Callback {
     Wake,
     /// The result of an order.
     Result(OrderNum),
+    /// The result of an order's share on an instance.
+    Instance(OrderNum, InstanceId),
     /// A request to cancel an order, or with [`OrderNum::RUN`] the run.
     Cancel(OrderNum),
 }
@@ -110,6 +184,7 @@ pub fn parse_callback(key: &str) -> Option<(RunId, Callback)> {
             OrderNum::RUN => Callback::Wake,
             order => Callback::Result(order),
         },
+        [order, "instances", instance, RESULT] => Callback::Instance(order.parse().ok()?, instance.parse().ok()?),
         ["_cancel", order, RESULT] => Callback::Cancel(order.parse().ok()?),
         _ => return None,
     };
@@ -126,14 +201,28 @@ mod tests {
         "[A-Za-z0-9][A-Za-z0-9._-]{0,63}".prop_map(|text| text.parse().unwrap())
     }
 
+    fn share_of(order: OrderNum) -> Share {
+        Share::of_instance(order, "i-1".parse().unwrap())
+    }
+
+    fn instance() -> impl Strategy<Value = InstanceId> {
+        "m?i-[A-Za-z0-9-]{1,40}".prop_map(|text| text.parse().unwrap())
+    }
+
     fn order() -> impl Strategy<Value = OrderNum> {
         (0..9_999_usize).prop_map(OrderNum::of_index)
     }
 
     proptest! {
         #[test]
-        fn callbacks_round_trip(run in run(), order in order()) {
+        fn callbacks_round_trip(run in run(), order in order(), instance in instance()) {
+            let share = Share::of_instance(order, instance.clone());
+            prop_assert_eq!(parse_callback(&result(&run, share)), Some((run.clone(), Callback::Instance(order, instance))));
             prop_assert_eq!(parse_callback(&result(&run, order)), Some((run.clone(), Callback::Result(order))));
+            for share in [Share::from(order), share_of(order)] {
+                let key = log(&run, share.clone());
+                prop_assert_eq!(parse_log(&run, &key), Some(share));
+            }
             prop_assert_eq!(parse_callback(&cancel(&run, order)), Some((run.clone(), Callback::Cancel(order))));
             prop_assert_eq!(parse_callback(&result(&run, OrderNum::RUN)), Some((run.clone(), Callback::Wake)));
             prop_assert_eq!(parse_callback(&cancel(&run, OrderNum::RUN)), Some((run, Callback::Cancel(OrderNum::RUN))));
@@ -156,7 +245,8 @@ mod tests {
     #[test]
     fn keys_of_others_are_no_callbacks() {
         for key in [
-            "tmp/callbacks/runs/r/0001/instances/i-1/result.json",
+            "tmp/callbacks/runs/r/0001/instances/x/result.json",
+            "tmp/callbacks/runs/r/0001/instances/i-1/i-2/result.json",
             "tmp/callbacks/runs/r/1/result.json",
             "tmp/callbacks/runs//0001/result.json",
             "tmp/callbacks/runs/../0001/result.json",
@@ -164,6 +254,10 @@ mod tests {
             "logs/r/0001.log",
         ] {
             assert_eq!(parse_callback(key), None, "{key}");
+        }
+        let run: RunId = "r".parse().unwrap();
+        for key in ["logs/r/x.log", "logs/r/0001", "logs/r/0001/x.log", "logs/q/0001.log", "logs/r/0001/i-1/i-2.log"] {
+            assert_eq!(parse_log(&run, key), None, "{key}");
         }
     }
 }

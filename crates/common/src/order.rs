@@ -3,8 +3,10 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
 use crate::{
-    ids::{OrderName, OrderNum},
+    ids::{InstanceId, OrderName, OrderNum},
     target::Target,
 };
 
@@ -89,6 +91,34 @@ pub struct Order {
     pub secret_manager_paths: Vec<String>,
     /// A second recipient of the bundle.
     pub sops_key: Option<String>,
+    /// Of an SSM order, where it runs.
+    pub ssm: Option<SsmOrder>,
+}
+
+/// What an SSM order says about its instances.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SsmOrder {
+    /// Which instances.
+    pub targets: SsmTargets,
+    /// Most instances at once, a number or a percentage.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_concurrency: Option<String>,
+    /// Most failures before no further instance is started, a number or a percentage.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_errors: Option<String>,
+    /// A document instead of the deployment's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub document: Option<String>,
+}
+
+/// Instances, by id or by tag.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SsmTargets {
+    /// These.
+    InstanceIds(Vec<InstanceId>),
+    /// Those that have every one of these tags with one of its values.
+    Tags(BTreeMap<String, Vec<String>>),
 }
 
 /// The fields of the document that an order's git source comes from, its own or the job's, for messages about them.

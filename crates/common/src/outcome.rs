@@ -9,6 +9,10 @@ use crate::{clock::Timestamp, status::Outcome, worker_event::WorkerEvent};
 /// Largest result that is read: 256 KiB of log, 100 events of 64 KiB, and room for JSON's escapes.
 pub const MAX_BYTES: usize = 16 * 1024 * 1024;
 
+/// Type of the error with which a worker on Lambda ends when it could not deliver its result. The message is the result
+/// as JSON, without log and events.
+pub const UNDELIVERED: &str = "Undelivered";
+
 /// How an order ended.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct OrderResult {
@@ -78,6 +82,13 @@ impl OrderResult {
             }
             Err(error) => Self::of_engine(Outcome::Failed, &format!("its result.json cannot be read: {error}"), at),
         }
+    }
+
+    /// The result without what makes it large, for ways that take little.
+    #[must_use]
+    pub fn bare(&self) -> Self {
+        let log_truncated = Some(!self.log.is_empty());
+        Self { log: String::new(), events: Vec::new(), log_truncated, ..self.clone() }
     }
 
     /// The bytes of `result.json`.

@@ -6,7 +6,7 @@ use crate::{
     clock::Timestamp,
     graph::Node,
     ids::{OrderName, OrderNum, RunId, TraceId},
-    order::Job,
+    order::{Job, SsmOrder},
     target::Target,
 };
 
@@ -61,6 +61,9 @@ pub struct PlannedOrder {
     pub stop_grace: u64,
     /// SHA-256 of its `exec.zip`, in hex.
     pub bundle_sha256: String,
+    /// Of an SSM order, where it runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ssm: Option<SsmOrder>,
 }
 
 impl Plan {
@@ -90,6 +93,7 @@ impl Plan {
             start_timeout: order.start_timeout,
             stop_grace: order.stop_grace,
             bundle_sha256: sha256.clone(),
+            ssm: order.ssm.clone(),
         };
         job.orders.iter().zip(bundles).map(planned).collect()
     }

@@ -49,6 +49,10 @@ struct Row<'a> {
     created_at: Timestamp,
     last_update: Timestamp,
     sops_key_ssm_path: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ssm_targets: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ssm_document_name: Option<&'a str>,
     ttl: u64,
 }
 
@@ -75,6 +79,8 @@ pub fn rows(job: &Job, plan: &Plan, bucket: &str) -> Result<Vec<Item>, AwsError>
             created_at: plan.created_at,
             last_update: plan.created_at,
             sops_key_ssm_path: &plan.sops_key_ssm_path,
+            ssm_targets: order.ssm.as_ref().and_then(|ssm| serde_json::to_string(&ssm.targets).ok()),
+            ssm_document_name: order.ssm.as_ref().and_then(|ssm| ssm.document.as_deref()),
             ttl: plan.deadline.plus(KEPT).secs(),
         };
         serde_dynamo::to_item(row).map_err(|error| AwsError::refused("write the rows of the orders", error.to_string()))

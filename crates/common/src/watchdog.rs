@@ -8,6 +8,7 @@ use crate::{
     clock::Timestamp,
     ids::{OrderNum, RunId},
     keys,
+    target::Target,
 };
 
 /// Seconds between two ticks of a run.
@@ -41,9 +42,17 @@ pub struct Watch {
     pub internal_bucket: String,
     /// Table of run items.
     pub locks_table: String,
+    /// Where the order runs: an SSM order is watched instance by instance.
+    #[serde(default = "lambda")]
+    pub target: Target,
     /// Seconds until the first look.
     #[serde(default)]
     pub wait_seconds: u64,
+}
+
+/// The target of executions that a release started which knew no other.
+const fn lambda() -> Target {
+    Target::Lambda
 }
 
 /// What a look says to its execution.

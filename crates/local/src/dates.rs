@@ -13,6 +13,14 @@ pub(crate) fn iso8601(at: Timestamp) -> String {
     at.format(format).unwrap_or_default()
 }
 
+/// `Nov 21, 2026 2:28:21 AM`, as `CodeBuild` writes dates into its events.
+pub(crate) fn spelled(at: Timestamp) -> String {
+    let format = format_description!(
+        "[month repr:short] [day padding:none], [year] [hour repr:12 padding:none]:[minute]:[second] [period]"
+    );
+    OffsetDateTime::from(system_time(at)).format(format).unwrap_or_default()
+}
+
 /// An instant written as ISO 8601 with an offset; `None` for anything else.
 pub(crate) fn parse_iso8601(text: &str) -> Option<Timestamp> {
     let nanos = OffsetDateTime::parse(text, &Rfc3339).ok()?.unix_timestamp_nanos();
@@ -52,5 +60,6 @@ mod tests {
         assert_eq!(parse_iso8601(&iso8601(at)), Some(at));
         assert_eq!(parse_signature_date("20261121T022821Z"), Some(Timestamp::from_secs(1_795_228_101)));
         assert_eq!(parse_iso8601("soon"), None);
+        assert_eq!(spelled(at), "Nov 21, 2026 2:28:21 AM");
     }
 }

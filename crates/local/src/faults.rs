@@ -8,8 +8,9 @@
 //!   "action": {"error_before": {"code": "ThrottlingException"}}}]
 //! ```
 //!
-//! Async events (S3 notifications and `Event` invokes) pass as calls of the service `lambda` and operation `Deliver`
-//! whose function is the one that is to get them; only these can be dropped, duplicated and held.
+//! Async events (S3 notifications, `Event` invokes, what the event bus passes on, records for a destination) pass as
+//! calls of the service `lambda` and operation `Deliver` whose function is the one that is to get them; only these can be
+//! dropped, duplicated and held.
 
 use std::sync::{
     Mutex, PoisonError,

@@ -32,6 +32,13 @@ pub(crate) fn replace_now(path: &Path, content: &[u8]) -> io::Result<()> {
     written
 }
 
+/// Makes the content of one file appear under a second name: by a hard link, else a symbolic one, else a copy.
+pub(crate) fn share(source: &Path, target: &Path) -> io::Result<()> {
+    fs::hard_link(source, target)
+        .or_else(|_| std::os::unix::fs::symlink(source, target))
+        .or_else(|_| fs::copy(source, target).map(drop))
+}
+
 /// [`replace_now`] off the async threads.
 pub(crate) async fn replace(path: &Path, content: Vec<u8>) -> io::Result<()> {
     let path = path.to_owned();

@@ -7,7 +7,11 @@
 //!                                                                         s3              (s3s) ──ObjectCreated─┐
 //!                                                                         lambda ◀──queue◀──────────────────────┘
 //!                                                                         step_functions ──Task──▶ lambda
-//!                                                                         ssm, secrets, sts
+//!                                                                         codebuild ──▶ processes
+//!                                                                           └──state──▶ events ──▶ queue
+//!                                                                         ssm ──▶ processes of instances
+//!                                                                           └──status─▶ events ──▶ queue
+//!                                                                         secrets, sts
 //!   POST /init, /ssm ─────────▶ http_api ──▶ lambda ──▶ processes `<binary> function <name>`
 //!                                                           │ next, response
 //!                                                           └──▶ /_runtime/<environment>/…
@@ -24,7 +28,9 @@ use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
+    codebuild::{CodeBuild, container::Host, project::Project},
     dynamodb::DynamoDb,
+    events::Bus,
     faults::Faults,
     gate::Gate,
     lambda::{Lambda, launch::Launcher, queue::Queue},
@@ -33,14 +39,23 @@ use crate::{
     secrets::Secrets,
     server::Services,
     sessions::Sessions,
-    ssm::Ssm,
+    ssm::{
+        Ssm,
+        parameters::Parameters,
+        run_command::{RunCommand, Surroundings, instances::Instances},
+    },
     step_functions::StepFunctions,
+    tasks::Tasks,
 };
 
+mod child;
+mod codebuild;
 mod control;
 mod dates;
 mod dynamodb;
 mod errors;
+mod event_pattern;
+mod events;
 pub mod faults;
 mod files;
 mod gate;
@@ -59,6 +74,7 @@ mod signature;
 mod ssm;
 mod step_functions;
 mod sts;
+mod tasks;
 
 pub use options::{FunctionLogs, Options, PutError, StartError};
 pub use record::CallCount;
@@ -130,6 +146,17 @@ impl Folder {
         Ok(path)
     }
 
+    /// Systems Manager with what it has kept.
+    fn open_ssm(&self, surroundings: Surroundings) -> Result<Ssm, StartError> {
+        let folder = self.durable_sub("ssm")?;
+        let file = folder.as_ref().map(|folder| folder.join("parameters.json"));
+        let parameters = Parameters::open(surroundings.clock, file.clone());
+        let parameters = parameters.map_err(StartError::files(file.unwrap_or_default()))?;
+        let run_command = RunCommand::open(surroundings, folder.clone());
+        let run_command = run_command.map_err(StartError::files(folder.unwrap_or_default()))?;
+        Ok(Ssm { parameters, run_command })
+    }
+
     /// A private folder under it, if what is in it is to survive.
     fn durable_sub(&self, name: &str) -> Result<Option<PathBuf>, StartError> {
         self.durable.then(|| self.sub(name)).transpose()
@@ -156,6 +183,23 @@ impl EmbeddedAws {
             .map_err(StartError::files(&record))?;
         let gate = Arc::new(Gate::new(recorder, Faults::new(options.faults), clock));
 
+        let tasks = Arc::new(Tasks::default());
+        let host = Host {
+            port,
+            binary: options.binary.clone(),
+            clock,
+            sessions: Arc::clone(&sessions),
+            tasks: Arc::clone(&tasks),
+            function_env: options.function_env.clone(),
+            logs: options.function_logs,
+            log_dir: folder.sub("codebuild")?,
+            scratch_dir: folder.sub("codebuild/tmp")?,
+        };
+        let project = Project::of_stack(&options.function_env, clock.now()).map_err(StartError::Stack)?;
+        let instances = Instances::open(options.instances.as_deref(), &folder.path.join("instances"))?;
+        let binary = options.binary.clone();
+        let engine_env = options.function_env.iter().filter(|(name, _)| name == "RUST_LOG").cloned().collect();
+
         let lambda = Arc::new(Lambda::new(
             Launcher {
                 port,
@@ -177,16 +221,22 @@ impl EmbeddedAws {
         for bucket in [stack.internal_bucket(), stack.done_bucket()] {
             store.create_bucket(&bucket).map_err(StartError::files(s3_dir.join(&bucket)))?;
         }
+        let bus =
+            Bus::new(lambda.of(Function::WatchdogCheck).cloned(), queue.clone(), clock).map_err(StartError::Stack)?;
+        let builds_dir = folder.durable_sub("codebuild/builds")?;
+        let codebuild = CodeBuild::open(project, host, bus.clone(), options.concurrent_builds, builds_dir.clone())
+            .map_err(StartError::files(builds_dir.unwrap_or_default()))?;
         let notifier = Notifier::new(lambda.of(Function::Orchestrator).cloned(), queue.clone());
-        let objects = Objects { store, notifier, uploads: Uploads::default() };
+        let store = Arc::new(store);
+        let objects = Objects { store: Arc::clone(&store), notifier, uploads: Uploads::default() };
         let database = folder.durable_sub("dynamodb")?.map(|dir| dir.join("tables.sqlite"));
         let dynamodb = DynamoDb::open(database.as_deref()).map_err(|error| StartError::Damaged {
             path: database.clone().unwrap_or_default(),
             reason: error.to_string(),
         })?;
         dynamodb.create_tables(&stack).map_err(|error| StartError::Stack(error.to_string()))?;
-        let parameters = folder.durable_sub("ssm")?.map(|dir| dir.join("parameters.json"));
-        let ssm = Ssm::open(clock, parameters.clone()).map_err(StartError::files(parameters.unwrap_or_default()))?;
+        let surroundings = Surroundings { clock, bus, tasks: Arc::clone(&tasks), store, binary, instances, engine_env };
+        let ssm = folder.open_ssm(surroundings)?;
         let secrets_file = folder.durable_sub("secretsmanager")?.map(|dir| dir.join("secrets.json"));
         let secrets =
             Secrets::open(clock, secrets_file.clone()).map_err(StartError::files(secrets_file.unwrap_or_default()))?;
@@ -205,6 +255,8 @@ impl EmbeddedAws {
             dynamodb,
             lambda,
             queue: queue.clone(),
+            tasks,
+            codebuild,
             step_functions,
             ssm,
             secrets,
@@ -213,6 +265,9 @@ impl EmbeddedAws {
         let stop = CancellationToken::new();
         let server = tokio::spawn(server::serve(listener, Arc::clone(&services), stop.clone()));
         queue.resume().map_err(StartError::files(folder.path.join("lambda/queue")))?;
+        // Afterwards, so that no event of it is taken for one that was left in the queue.
+        services.codebuild.resume().await;
+        services.ssm.run_command.resume().await;
         Ok(Self { port, services, stop, server, folder })
     }
 
@@ -237,7 +292,7 @@ impl EmbeddedAws {
             "Name": name, "Value": value.expose_secret(), "Type": "SecureString", "Overwrite": true,
             "Tier": "Intelligent-Tiering",
         });
-        self.services.ssm.call("PutParameter", &request).map(drop).map_err(put_error(name))
+        self.services.ssm.parameters.call("PutParameter", &request).map(drop).map_err(put_error(name))
     }
 
     /// Makes a secret, or gives one that is there a new current version.
@@ -281,7 +336,17 @@ impl EmbeddedAws {
     pub async fn shutdown(mut self) -> Result<(), StartError> {
         let temporary = self.folder.temporary.take();
         self.services.step_functions.shutdown().await;
-        tokio::join!(self.services.lambda.shutdown(SHUTDOWN_GRACE), self.services.queue.shutdown());
+        // First of all, so that no process that is ended from here on counts as failed.
+        self.services.queue.close();
+        self.services.codebuild.close();
+        self.services.ssm.run_command.stop();
+        tokio::join!(
+            self.services.lambda.shutdown(SHUTDOWN_GRACE),
+            self.services.tasks.shutdown(SHUTDOWN_GRACE),
+            self.services.codebuild.shutdown(),
+            self.services.queue.shutdown()
+        );
+        self.services.ssm.run_command.stopped().await;
         self.stop.cancel();
         // It returns when it is told to; a panic in it would have been reported where it happened.
         drop((&mut self.server).await);
@@ -304,7 +369,11 @@ impl EmbeddedAws {
 impl Drop for EmbeddedAws {
     fn drop(&mut self) {
         self.stop.cancel();
+        self.services.queue.close();
+        self.services.codebuild.close();
+        self.services.ssm.run_command.stop();
         self.services.lambda.kill_all();
+        self.services.tasks.kill_all();
     }
 }
 

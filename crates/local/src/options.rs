@@ -14,12 +14,17 @@ pub struct Options {
     /// Where everything is kept. Without one nothing survives: DynamoDB and small objects stay in memory, the rest in a
     /// temporary folder that is removed at the end.
     pub data: Option<PathBuf>,
-    /// The engine's binary, run as `<binary> function <name>` for each function.
+    /// The engine's binary, run as `<binary> function <name>` for each function; `aws-exe` in builds, and the worker of the
+    /// instances.
     pub binary: PathBuf,
     /// Most worker environments at once; async invokes beyond that wait.
     pub worker_concurrency: usize,
+    /// Most builds of CodeBuild at once; further ones are queued.
+    pub concurrent_builds: usize,
     /// Time for waits, retries, function timeouts and parameter expiry; handed to the functions as well.
     pub clock: Clock,
+    /// A YAML file that declares the managed instances; without one there is `i-local` alone.
+    pub instances: Option<PathBuf>,
     /// Further variables for each function's environment.
     pub function_env: Vec<(String, String)>,
     /// Where the functions' output goes.
@@ -31,13 +36,18 @@ pub struct Options {
 }
 
 impl Options {
-    /// The usual: any port, in memory, real time, four workers, logs in files, no faults.
+    /// The usual [`Options::concurrent_builds`]: as few as worker environments, because all share one machine.
+    pub const CONCURRENT_BUILDS: usize = 4;
+
+    /// The usual: any port, in memory, real time, four workers, four builds, logs in files, no faults.
     pub fn new(binary: impl Into<PathBuf>) -> Self {
         Self {
             port: 0,
             data: None,
             binary: binary.into(),
             worker_concurrency: 4,
+            concurrent_builds: Self::CONCURRENT_BUILDS,
+            instances: None,
             clock: Clock::REAL,
             function_env: Vec::new(),
             function_logs: FunctionLogs::File,
@@ -47,10 +57,10 @@ impl Options {
     }
 }
 
-/// Where the functions' standard output and error go.
+/// Where the standard output and error of functions and builds go.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum FunctionLogs {
-    /// `lambda/<function>.log` under the data folder, one file a function.
+    /// `lambda/<function>.log` and `codebuild/<build>.log` under the data folder, one file a function or build.
     #[default]
     File,
     /// The standard error of this process.
@@ -87,6 +97,14 @@ pub enum StartError {
         /// What is wrong with it.
         reason: String,
     },
+    /// The file that declares the instances cannot be read, or says something that cannot be.
+    #[error("failed to read the instances in `{}`: {reason}", path.display())]
+    Instances {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, and where.
+        reason: String,
+    },
     /// A table, bucket or state machine of the stack cannot be made.
     #[error("failed to create the stack: {0}")]
     Stack(String),
@@ -97,6 +115,12 @@ impl StartError {
     pub(crate) fn files(path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
         let path = path.into();
         move |source| Self::Files { path, source }
+    }
+
+    /// For `map_err` on what the file of instances says.
+    pub(crate) fn instances(path: impl Into<PathBuf>) -> impl FnOnce(String) -> Self {
+        let path = path.into();
+        move |reason| Self::Instances { path, reason }
     }
 }
 

@@ -24,6 +24,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
+    codebuild::CodeBuild,
     control, dates,
     dynamodb::{self, DynamoDb},
     errors::{ApiError, respond},
@@ -40,6 +41,7 @@ use crate::{
     ssm::Ssm,
     step_functions::StepFunctions,
     sts,
+    tasks::Tasks,
 };
 
 /// What every service answers with.
@@ -68,6 +70,8 @@ pub(crate) struct Services {
     pub(crate) s3: s3::Http,
     pub(crate) lambda: Arc<Lambda>,
     pub(crate) queue: Queue,
+    pub(crate) tasks: Arc<Tasks>,
+    pub(crate) codebuild: Arc<CodeBuild>,
     pub(crate) step_functions: Arc<StepFunctions>,
     pub(crate) ssm: Ssm,
     pub(crate) secrets: Secrets,
@@ -215,8 +219,9 @@ impl Services {
             };
             let answer = match service {
                 Service::DynamoDb => return self.dynamodb.call(operation, body.clone()).await,
+                Service::CodeBuild => self.codebuild.call(operation, &request),
                 Service::StepFunctions => self.step_functions.call(operation, &request),
-                Service::Ssm => self.ssm.call(operation, &request),
+                Service::Ssm => self.ssm.call(operation, &request).await,
                 Service::SecretsManager => self.secrets.call(operation, &request),
                 _ => Err(ApiError::unknown_operation(service, operation)),
             };
@@ -278,9 +283,12 @@ impl Services {
     ) -> Result<Response, Cut> {
         let (operation, key) = s3::operation(&parts.method, &parts.uri, &parts.headers);
         let call = if s3::is_presigned(&parts.headers, &parts.uri) {
-            let lambda = Arc::clone(&self.lambda);
+            let (lambda, tasks) = (Arc::clone(&self.lambda), Arc::clone(&self.tasks));
             // A look into the kernel's tables takes a millisecond on a busy machine.
-            let owner = move || lambda.launcher.owner_of(peer::socket(peer, lambda.launcher.port)?);
+            let owner = move || {
+                let socket = peer::socket(peer, lambda.launcher.port)?;
+                lambda.launcher.owner_of(socket).or_else(|| tasks.owner_of(socket))
+            };
             call_by(Service::S3, operation, &key, tokio::task::spawn_blocking(owner).await.ok().flatten())
         } else {
             call_of(Service::S3, operation, &key, session.as_deref())
@@ -338,9 +346,14 @@ fn key_of(service: Service, request: &Value) -> String {
         fields.iter().find_map(|field| request.get(field)?.as_str()).map(str::to_owned).unwrap_or_default()
     };
     match service {
+        Service::CodeBuild => {
+            // Of several builds or projects the first.
+            let listed = ["ids", "names"].iter().find_map(|field| request.get(field)?.get(0)?.as_str());
+            listed.map_or_else(|| first(&["projectName", "id"]), str::to_owned)
+        }
         Service::DynamoDb => dynamodb::key_of(request),
         Service::StepFunctions => first(&["name", "executionArn", "stateMachineArn"]),
-        Service::Ssm => first(&["Name", "Path"]),
+        Service::Ssm => first(&["DocumentName", "CommandId", "InstanceId", "Name", "Path"]),
         Service::SecretsManager => first(&["SecretId", "Name"]),
         _ => String::new(),
     }

@@ -7,7 +7,7 @@ use serde::{Serialize, Serializer};
 pub enum Service {
     /// API Gateway's HTTP API: `POST /init` and `POST /ssm`.
     Api,
-    /// CodeBuild; every operation is unknown in this release.
+    /// CodeBuild: builds of the worker's project.
     CodeBuild,
     /// DynamoDB.
     DynamoDb,
@@ -17,7 +17,7 @@ pub enum Service {
     S3,
     /// Secrets Manager.
     SecretsManager,
-    /// Systems Manager: Parameter Store.
+    /// Systems Manager: Parameter Store and Run Command.
     Ssm,
     /// Step Functions.
     StepFunctions,

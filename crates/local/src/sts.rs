@@ -1,10 +1,11 @@
 //! STS: who is calling. The query protocol, with XML answers.
 
+use common::stack::{Function, Stack};
 use http::StatusCode;
 use url::form_urlencoded;
 
 use crate::{
-    ACCOUNT,
+    ACCOUNT, codebuild,
     errors::{ApiError, escape, respond},
     ids,
     server::Response,
@@ -36,13 +37,21 @@ pub(crate) fn call(action: &str, session: Option<&Session>) -> Response {
 
 /// ARN and user id of whoever holds the session.
 fn identity(session: Option<&Session>) -> (String, String) {
-    let function = session.and_then(|session| session.running.as_ref()).map(|running| running.function);
-    match (function.and_then(common::stack::Function::from_name), session) {
-        (Some(role), Some(session)) => {
-            let name = common::stack::Stack::embedded().function(role);
-            let arn = format!("arn:aws:sts::{ACCOUNT}:assumed-role/{name}/{name}");
-            (arn, format!("{}:{name}", session.access_key.replacen("ASIA", "AROA", 1)))
-        }
-        _ => (format!("arn:aws:iam::{ACCOUNT}:root"), ACCOUNT.to_owned()),
-    }
+    let caller = session.and_then(|session| Some((session, session.running.as_ref()?)));
+    let assumed = caller.and_then(|(session, running)| {
+        let stack = Stack::embedded();
+        let (role, name) = match Function::from_name(running.function) {
+            Some(role) => (stack.function(role), stack.function(role)),
+            None if running.function == codebuild::CALLER => {
+                let build = running.request()?;
+                let project = stack.codebuild_project();
+                let name = format!("AWSCodeBuild-{}", build.rsplit(':').next().unwrap_or_default());
+                (project, name)
+            }
+            None => return None,
+        };
+        let arn = format!("arn:aws:sts::{ACCOUNT}:assumed-role/{role}/{name}");
+        Some((arn, format!("{}:{name}", session.access_key.replacen("ASIA", "AROA", 1))))
+    });
+    assumed.unwrap_or_else(|| (format!("arn:aws:iam::{ACCOUNT}:root"), ACCOUNT.to_owned()))
 }

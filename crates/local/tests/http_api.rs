@@ -106,7 +106,7 @@ async fn wrong_signatures_are_refused_in_each_shape() {
 #[tokio::test]
 async fn unknown_operations_are_answered_in_each_shape() {
     let world = world(|_| {}).await;
-    let ssm = world.ssm().list_commands().send().await.unwrap_err();
+    let ssm = world.ssm().list_associations().send().await.unwrap_err();
     assert_eq!(ssm.into_service_error().meta().code(), Some("UnknownOperationException"));
     let states = world.states().list_activities().send().await.unwrap_err();
     assert_eq!(states.into_service_error().meta().code(), Some("UnknownOperationException"));

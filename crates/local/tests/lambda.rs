@@ -8,7 +8,7 @@ use aws_sdk_lambda::{primitives::Blob, types::InvocationType};
 use common::clock::Clock;
 use futures::future::join_all;
 use serde_json::{Value, json};
-use support::{World, world};
+use support::{World, is_running, restart, world};
 
 const WATCHDOG: &str = "exe-sys-watchdog-check";
 const WORKER: &str = "exe-sys-worker";
@@ -78,7 +78,8 @@ async fn async_failures_are_tried_twice_again_under_one_id() {
     let ids: BTreeSet<_> = tries.iter().map(|record| record["request"].as_str()).collect();
     assert_eq!(ids.len(), 1);
     // The third try came three minutes after the worker failed, whose first would have come after one.
-    assert_eq!(world.probed().len(), 4, "the worker is deployed without retries");
+    let by_worker = world.probed().into_iter().filter(|record| record["function"] == "worker").count();
+    assert_eq!(by_worker, 1, "the worker is deployed without retries");
     world.aws.shutdown().await.unwrap();
 }
 
@@ -160,12 +161,6 @@ async fn what_is_not_there_or_too_large_is_refused() {
     assert_eq!(missing.into_service_error().meta().code(), Some("ResourceNotFoundException"));
 }
 
-/// Whether a process is there; one that has ended and that nobody has asked about is not.
-fn is_running(pid: &Value) -> bool {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    stat.rsplit_once(')').is_some_and(|(_, fields)| !fields.trim_start().starts_with('Z'))
-}
-
 #[tokio::test]
 async fn nothing_outlives_its_environment() {
     let world = world(|_| {}).await;
@@ -180,4 +175,92 @@ async fn nothing_outlives_its_environment() {
     world.aws.shutdown().await.unwrap();
     assert!(!is_running(&second["pid"]) && !is_running(&second["left"]));
     assert!(!data.exists());
+}
+
+/// Waits for the record of an event of the worker that failed for good.
+async fn destination_record(world: &World, wanted: impl Fn(&Value) -> bool) -> Value {
+    let is_record = |record: &Value| record["function"] == "watchdog_check" && wanted(&record["event"]);
+    world.until_probed(1, is_record).await.remove(0)["event"].clone()
+}
+
+#[tokio::test]
+async fn what_fails_for_good_is_told_to_the_destination() {
+    let record = tempfile::NamedTempFile::new().unwrap();
+    let world = world(|options| options.record = Some(record.path().to_owned())).await;
+    // The process is killed, as by the machine.
+    invoke_async(&world, WORKER, json!({"probe": "sleep", "ms": 600_000, "run_id": "r"})).await;
+    let running = world.until_probed(1, |record| record["function"] == "worker").await.remove(0);
+    let pid = nix::unistd::Pid::from_raw(i32::try_from(running["pid"].as_i64().unwrap()).unwrap());
+    nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGKILL).unwrap();
+    let killed = destination_record(&world, |_| true).await;
+    assert_eq!(killed["version"], "1.0");
+    let context = json!({
+        "requestId": running["request"],
+        "functionArn": "arn:aws:lambda:us-east-1:000000000000:function:exe-sys-worker:$LATEST",
+        "condition": "RetriesExhausted",
+        "approximateInvokeCount": 1,
+    });
+    assert_eq!(killed["requestContext"], context);
+    assert_eq!(killed["requestPayload"]["run_id"], "r");
+    assert_eq!(killed["responseContext"]["functionError"], "Unhandled");
+    assert_eq!(killed["responsePayload"]["errorType"], "Runtime.ExitError");
+    assert!(killed["responsePayload"]["errorMessage"].as_str().unwrap().contains("signal: killed"), "{killed}");
+    let calls = std::fs::read_to_string(record.path()).unwrap();
+    let mut calls = calls.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let delivered = calls.find(|call| call["key"] == "on-failure exe-sys-worker").unwrap();
+    assert_eq!((&delivered["function"], &delivered["parent"]), (&json!("watchdog_check"), &running["request"]));
+
+    invoke_async(&world, WORKER, json!({"probe": "fail"})).await;
+    let failed = destination_record(&world, |event| event["requestPayload"]["probe"] == "fail").await;
+    assert_eq!(failed["responsePayload"]["errorMessage"], "asked to fail");
+
+    // Only what was accepted, not what an invoker waits for; and only of the worker.
+    invoke(&world, WORKER, json!({"probe": "fail", "sync": true})).await;
+    invoke_async(&world, WORKER, json!({"probe": "echo"})).await;
+    world.until_probed(1, |record| record["event"]["probe"] == "echo").await;
+    let records = world.probed().into_iter().filter(|record| record["function"] == "watchdog_check").count();
+    assert_eq!(records, 2);
+    world.aws.shutdown().await.unwrap();
+}
+
+#[tokio::test]
+async fn an_event_that_waits_too_long_is_told_to_the_destination() {
+    // Six hours are two seconds.
+    let rules = json!([{"operation": "Deliver", "function": "worker", "action": {"delay": {"ms": 21_700_000}}}]);
+    let world = world(|options| {
+        options.clock = Clock::sped_up(10_000);
+        options.faults = serde_json::from_value(rules).unwrap();
+    })
+    .await;
+    invoke_async(&world, WORKER, json!({"run_id": "r"})).await;
+    let record = destination_record(&world, |_| true).await;
+    assert_eq!(record["requestContext"]["condition"], "EventAgeExceeded");
+    assert_eq!(record["requestContext"]["approximateInvokeCount"], 0);
+    assert!(record["requestPayload"]["run_id"] == "r" && record.get("responsePayload").is_none());
+    assert!(world.probed().iter().all(|record| record["function"] != "worker"));
+    world.aws.shutdown().await.unwrap();
+}
+
+#[tokio::test]
+async fn what_is_told_to_the_destination_survives_and_what_a_shutdown_ends_has_not_failed() {
+    let world = restart(world(|_| {}).await, |_| {}).await;
+    // Held up for longer than the process lives.
+    let hold =
+        json!([{"operation": "Deliver", "function": "watchdog_check", "action": {"hold": {"calls": 1_000_000}}}]);
+    world.aws.set_faults(serde_json::from_value(hold).unwrap());
+    invoke_async(&world, WORKER, json!({"probe": "fail"})).await;
+    invoke_async(&world, WORKER, json!({"probe": "sleep", "ms": 600_000})).await;
+    world.until_probed(2, |record| record["function"] == "worker").await;
+    let queue = world.aws.data().join("lambda/queue");
+    support::eventually(|| async {
+        let files = std::fs::read_dir(&queue).unwrap().map(|entry| std::fs::read_to_string(entry.unwrap().path()));
+        files.into_iter().flatten().any(|event| event.contains("on-failure exe-sys-worker")).then_some(())
+    })
+    .await;
+    let world = restart(world, |_| {}).await;
+    world.until_probed(2, |record| record["event"]["probe"] == "sleep").await;
+    destination_record(&world, |_| true).await;
+    let told = world.probed().into_iter().filter(|record| record["function"] == "watchdog_check");
+    assert!(told.into_iter().all(|record| record["event"]["requestPayload"]["probe"] == "fail"));
+    world.aws.shutdown().await.unwrap();
 }

@@ -9,22 +9,10 @@ use aws_sdk_lambda::{primitives::Blob, types::InvocationType};
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_sfn::types::ExecutionStatus;
 use common::clock::Clock;
-use local::{EmbeddedAws, Options, StartError};
+use local::{EmbeddedAws, StartError};
 use secrecy::SecretString;
 use serde_json::json;
-use support::{INTERNAL, World, config, eventually, options, world};
-
-/// The same options again, as a second process would be started.
-async fn restart(world: World, change: impl FnOnce(&mut Options)) -> World {
-    let World { aws, folder, .. } = world;
-    aws.shutdown().await.unwrap();
-    let mut options = options(&folder);
-    options.data = Some(folder.path().join("data"));
-    change(&mut options);
-    let aws = EmbeddedAws::start(options).await.unwrap();
-    let config = config(&aws.endpoint(), "test", "test").await;
-    World { aws, config, folder }
-}
+use support::{INTERNAL, World, eventually, options, restart, world};
 
 async fn durable() -> World {
     let world = world(|_| {}).await;

@@ -1,22 +1,19 @@
 //! Dispatch: the order's watchdog first, then its target, then row and event.
 //!
-//! The watchdog exists before the target starts, so nothing runs that nobody would time out. The payload is the same on
-//! every repeat, and the worker's claim makes a repeat harmless.
+//! The watchdog exists before the target starts, so nothing runs that nobody would time out. How each target is started is
+//! in [`crate::start`].
 
-use aws_sdk_lambda::{primitives::Blob, types::InvocationType};
 use common::{
-    aws::{AwsError, Class},
+    aws::Class,
     claim::{Ended, Ending},
     clock::Timestamp,
     events::{self, Kind},
     ids::OrderNum,
     keys,
     status::{Outcome, Status},
-    target::Target,
     watchdog::{self, Watch},
 };
 use futures::{StreamExt as _, stream};
-use serde_json::json;
 
 use crate::{PassError, pass::Pass, record::PARALLEL};
 
@@ -29,7 +26,7 @@ const LOOK_AFTER_SECS: u64 = 5;
 /// What came of one dispatch.
 enum Dispatched {
     /// The target has it.
-    Yes(Timestamp),
+    Yes(Timestamp, Urls),
     /// Not now; the tick tries again.
     Later,
     /// Never, for this reason.
@@ -77,10 +74,10 @@ impl Pass<'_> {
         let mut failure = None;
         for (order, result) in dispatched {
             match result {
-                Ok(Dispatched::Yes(at)) => {
+                Ok(Dispatched::Yes(at, urls)) => {
                     let name = &self.planned(order)?.name;
                     let event = self.recorder().of_order(order, name, Kind::Dispatched, Status::Running.as_str(), at);
-                    events.push(event.execution_url(&self.urls(order).execution));
+                    events.push(event.execution_url(&urls.execution));
                     running.push(order);
                 }
                 Ok(Dispatched::Later) => {}
@@ -120,6 +117,7 @@ impl Pass<'_> {
             start_time: at.secs(),
             internal_bucket: self.settings.internal_bucket.clone(),
             locks_table: self.settings.locks_table.clone(),
+            target: planned.target,
             wait_seconds: planned.start_timeout.min(planned.timeout + LOOK_AFTER_SECS),
         };
         let started = watchdog::start(self.aws, &self.settings.watchdog_sfn, &self.plan.submit_id, &watch).await;
@@ -127,8 +125,8 @@ impl Pass<'_> {
             Ok(()) => self.start_target(order).await,
             Err(error) => Err(error),
         };
-        match started {
-            Ok(()) => {}
+        let execution = match started {
+            Ok(execution) => execution,
             Err(error) if error.class == Class::Refused => {
                 return Ok(Dispatched::Refused(format!("it could not be started: {error}")));
             }
@@ -136,50 +134,19 @@ impl Pass<'_> {
                 tracing::warn!(%error, %order, "is not dispatched yet; the tick tries again");
                 return Ok(Dispatched::Later);
             }
-        }
-        let urls = self.urls(order);
-        Ok(Dispatched::Yes(self.rows().dispatched(&self.item.run_id, order, at, urls.named()).await?))
+        };
+        let urls = self.urls(order, Some(execution))?;
+        let at = self.rows().dispatched(&self.item.run_id, order, at, urls.named()).await?;
+        Ok(Dispatched::Yes(at, urls))
     }
 
-    async fn start_target(&self, order: OrderNum) -> Result<(), AwsError> {
-        let planned = self.planned(order).map_err(|error| AwsError::refused("start the target", error.to_string()))?;
-        match planned.target {
-            Target::Lambda => {
-                let bucket = &self.settings.internal_bucket;
-                let payload = json!({
-                    "s3_location": format!("s3://{bucket}/{}", keys::bundle(&self.item.run_id, order)),
-                    "internal_bucket": bucket,
-                    "sops_key_ssm_path": self.plan.sops_key_ssm_path,
-                    "run_id": self.item.run_id,
-                    "order_num": order,
-                    "bundle_sha256": planned.bundle_sha256,
-                });
-                let request = self
-                    .aws
-                    .lambda()
-                    .invoke()
-                    .function_name(&self.settings.worker_lambda)
-                    .invocation_type(InvocationType::Event)
-                    .payload(Blob::new(payload.to_string()));
-                request.send().await.map(drop).map_err(|error| AwsError::of("invoke the worker", error))
-            }
-            // Submission refuses these; a plan of a later release would be left alone by its version.
-            Target::Codebuild | Target::Ssm => {
-                Err(AwsError::refused("start the target", format!("this release has no `{}` orders", planned.target)))
-            }
-        }
-    }
-
-    /// Where a person sees the order run.
-    pub(crate) fn urls(&self, order: OrderNum) -> Urls {
-        let region = self.aws.config().region().map_or("us-east-1", |region| region.as_ref());
-        let function = self.settings.worker_lambda.rsplit(':').next().unwrap_or_default();
+    /// Where a person sees the order run. `execution` is known from its dispatch; without it the target as a whole is shown.
+    pub(crate) fn urls(&self, order: OrderNum, execution: Option<String>) -> Result<Urls, PassError> {
         let name = keys::execution(&self.item.run_id, order, &self.plan.submit_id);
-        Urls {
-            execution: format!(
-                "https://{region}.console.aws.amazon.com/lambda/home?region={region}#/functions/{function}?tab=monitoring"
-            ),
+        let target = self.planned(order)?.target;
+        Ok(Urls {
+            execution: execution.unwrap_or_else(|| self.execution_url(target)),
             watchdog: watchdog::console_url(&self.settings.watchdog_sfn, &name),
-        }
+        })
     }
 }

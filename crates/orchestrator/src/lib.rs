@@ -21,6 +21,7 @@ mod pass;
 mod record;
 mod results;
 mod settings;
+mod start;
 mod stop;
 
 use std::time::Duration;
@@ -76,10 +77,10 @@ impl Budget {
     }
 }
 
-/// Whether a callback names one result, so that a pass may look at that alone.
-fn narrow(callback: &Callback) -> Option<common::ids::OrderNum> {
+/// Whether a callback is about one order, so that a pass may look at that alone.
+fn is_narrow(callback: &Callback) -> bool {
     match callback {
-        Callback::Result(order) => Some(*order),
-        Callback::Wake | Callback::Cancel(_) => None,
+        Callback::Result(_) | Callback::Instance(..) => true,
+        Callback::Wake | Callback::Cancel(_) => false,
     }
 }

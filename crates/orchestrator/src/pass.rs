@@ -7,6 +7,7 @@ use std::{
 
 use common::{
     aws::Aws,
+    claim::Claims,
     clock::Timestamp,
     events::{self, Kind, Recorder},
     graph::{self, Evaluation, Limits, Node},
@@ -22,11 +23,9 @@ use common::{
 };
 
 use crate::{
-    Budget, PassError, Settings,
+    Budget, PassError, Settings, is_narrow,
     lease::{self, Lease},
-    narrow,
     record::Unstarted,
-    results,
 };
 
 /// Plans that a warm orchestrator keeps: a few, because one of 9,999 orders has some megabytes.
@@ -114,7 +113,7 @@ impl<'a> Pass<'a> {
     }
 
     async fn work(&mut self, callback: &Callback) -> Result<(), PassError> {
-        let mut only = narrow(callback).filter(|_| self.news == 1);
+        let mut only = Some(callback).filter(|callback| self.news == 1 && is_narrow(callback));
         loop {
             if let Round::OutOfTime = self.round(only).await? {
                 return self.hand_over().await;
@@ -148,15 +147,15 @@ impl<'a> Pass<'a> {
     }
 
     /// One look and everything that follows from it.
-    async fn round(&mut self, only: Option<OrderNum>) -> Result<Round, PassError> {
+    async fn round(&mut self, only: Option<&Callback>) -> Result<Round, PassError> {
         if self.ledger.statuses().iter().all(|status| *status == Status::Queued) {
             let started = self.recorder().of_job(Kind::JobStarted, Status::Running.as_str(), self.plan.created_at);
             events::write(self.aws, &self.settings.order_events_table, vec![started]).await?;
         }
-        let run = &self.item.run_id;
         let news = match only {
-            Some(order) => results::of_order(self.objects(), run, order, &self.ledger, self.settings.clock).await?,
-            None => results::of_run(self.objects(), run, &self.ledger, self.settings.clock).await?,
+            Some(Callback::Result(order)) => self.news_of_order(*order).await?,
+            Some(Callback::Instance(order, _)) => self.news_of_instances(*order).await?,
+            Some(Callback::Wake | Callback::Cancel(_)) | None => self.news_of_run().await?,
         };
         self.record_results(news.results).await?;
         if !news.cancelled.is_empty() {
@@ -270,6 +269,10 @@ impl<'a> Pass<'a> {
 
     pub(crate) fn objects(&self) -> Objects<'_> {
         Objects::new(self.aws, &self.settings.internal_bucket)
+    }
+
+    pub(crate) fn claims(&self) -> Claims<'_> {
+        Claims::new(self.aws, &self.settings.internal_bucket, &self.item.run_id)
     }
 
     fn items(&self) -> RunItems<'_> {

@@ -4,9 +4,11 @@ use common::{
     clock::Timestamp,
     events::{self, Event, Kind},
     ids::OrderNum,
+    keys,
     outcome::OrderResult,
     rows::Ending,
     status::{Outcome, Status},
+    target::Target,
 };
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 
@@ -50,6 +52,10 @@ impl Pass<'_> {
         written_at: Timestamp,
     ) -> Result<Vec<Event>, PassError> {
         let planned = self.planned(order)?;
+        if planned.target == Target::Ssm {
+            // It holds secrets in clear, for no longer than the order lasts.
+            self.objects().delete(&keys::dispatch(&self.item.run_id, order)).await?;
+        }
         // A foreign writer may give any time or none, and S3 tells only the second: neither may lie after what follows.
         let told = result.finished_at.unwrap_or(written_at);
         let ending = Ending {
@@ -63,7 +69,7 @@ impl Pass<'_> {
         let mut events = self.recorder().of_result(order, &planned.name, result, at);
         // A worker reports an order whose dispatch nobody came to write down.
         if let (Some(Status::Queued), Some(started)) = (self.ledger.get(order), result.started_at) {
-            let urls = self.urls(order);
+            let urls = self.urls(order, None)?;
             let at = self.rows().dispatched(&self.item.run_id, order, started, urls.named()).await?;
             let event = self.recorder().of_order(order, &planned.name, Kind::Dispatched, Status::Running.as_str(), at);
             events.insert(0, event.execution_url(&urls.execution));

@@ -21,6 +21,10 @@ pub struct Settings {
     pub done_bucket: String,
     /// The worker function.
     pub worker_lambda: String,
+    /// The CodeBuild project of the worker.
+    pub codebuild_project: String,
+    /// The SSM document that runs an order on an instance.
+    pub ssm_document: String,
     /// ARN of the watchdog's state machine.
     pub watchdog_sfn: String,
     /// First path element of the engine's own parameters.
@@ -45,6 +49,8 @@ impl Settings {
             internal_bucket: reader.text(env::INTERNAL_BUCKET),
             done_bucket: reader.text(env::DONE_BUCKET),
             worker_lambda: reader.text(env::WORKER_LAMBDA),
+            codebuild_project: reader.text(env::CODEBUILD_PROJECT),
+            ssm_document: reader.text(env::SSM_DOCUMENT),
             watchdog_sfn: reader.text(env::WATCHDOG_SFN),
             ssm_prefix: reader.text(env::SSM_PREFIX),
             max_parallel: reader.parsed(env::MAX_PARALLEL, TargetLimits::default()),

@@ -4,8 +4,9 @@
 use std::time::Duration;
 
 use common::{
-    claim::{Claims, Ended, Ending},
+    claim::{Ended, Ending},
     events::Kind,
+    fleet,
     ids::OrderNum,
     status::{Outcome, Status},
 };
@@ -72,8 +73,9 @@ impl Pass<'_> {
 
     /// Ends one order through its claim.
     pub(crate) async fn end_order(&self, order: OrderNum, ending: &Ending) -> Result<Ended, PassError> {
-        let grace = Duration::from_secs(self.planned(order)?.stop_grace);
-        Ok(Claims::new(self.objects(), &self.item.run_id).end_order(order, grace, ending, self.now()).await?)
+        let planned = self.planned(order)?;
+        let grace = Duration::from_secs(planned.stop_grace);
+        Ok(fleet::end_order(self.claims(), order, planned.target, grace, ending, self.now()).await?)
     }
 
     /// A queued order whose dependencies have all ended may have been dispatched by a pass that died before it could say

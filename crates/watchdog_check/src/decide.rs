@@ -96,6 +96,7 @@ mod tests {
             start_time: 1_000_000,
             internal_bucket: "b".to_owned(),
             locks_table: "t".to_owned(),
+            target: common::target::Target::Lambda,
             wait_seconds: 65,
         }
     }

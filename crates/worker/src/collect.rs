@@ -8,7 +8,7 @@ use std::{
     ffi::{OsStr, OsString},
     fs::{self, File, OpenOptions},
     io::{self, Read},
-    os::unix::fs::OpenOptionsExt,
+    os::unix::fs::{MetadataExt, OpenOptionsExt},
     path::Path,
     time::UNIX_EPOCH,
 };
@@ -35,8 +35,11 @@ const MAX_WORD: usize = 128;
 pub fn collect(dir: &Path, masker: &Masker) -> io::Result<Vec<WorkerEvent>> {
     let mut dropped = Dropped::default();
     let mut events = Vec::new();
-    for name in first_names(dir, &mut dropped)? {
-        let event = match read(&dir.join(&name)) {
+    let names = first_names(dir, &mut dropped)?;
+    // Commands that run as another user could link a file of the worker's into the folder.
+    let owner = if names.is_empty() { 0 } else { fs::metadata(dir)?.uid() };
+    for name in names {
+        let event = match read(&dir.join(&name), owner) {
             Ok(Content { text, epoch }) => match parse(&name, &text) {
                 Ok((event_type, status, data)) => WorkerEvent { event_type, status, epoch, data },
                 Err(reason) => malformed(&name, &reason, epoch),
@@ -105,7 +108,7 @@ enum Unread {
     Malformed(String),
 }
 
-fn read(path: &Path) -> Result<Content, Unread> {
+fn read(path: &Path, owner: u32) -> Result<Content, Unread> {
     // A link is not followed; a pipe without a writer does not block.
     let flags = OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
     let file = OpenOptions::new().read(true).custom_flags(flags.bits()).open(path);
@@ -119,6 +122,9 @@ fn read(path: &Path) -> Result<Content, Unread> {
     let metadata = file.metadata().map_err(failed)?;
     if !metadata.is_file() {
         return Err(Unread::Malformed("it is not a regular file".to_owned()));
+    }
+    if metadata.uid() != owner {
+        return Err(Unread::Malformed("it belongs to another user".to_owned()));
     }
     let epoch = written(&metadata);
     let mut text = Vec::new();

@@ -11,10 +11,14 @@ use std::{
 use common::{
     aws::{Aws, AwsError},
     bundle::Manifest,
-    claim::{Claim, Claims},
+    claim::{Claim, Claims, Ending},
     clock::{Clock, Timestamp},
-    env, keys,
-    objects::Objects,
+    env,
+    executor::Executor,
+    fleet::document::Document,
+    http::Http,
+    ids::InstanceId,
+    keys::Share,
     outcome::OrderResult,
     status::Outcome,
     worker_event::WorkerEvent,
@@ -27,12 +31,12 @@ use crate::{
     Report, Settings,
     capture::Capture,
     collect::collect,
+    desk::{Desk, RoleDesk, SignedDesk},
     dispatch::Dispatch,
-    fetch::{Unlocked, fetch},
+    fetch::{self, FetchError, Unlocked},
     leftovers::{LeftoversError, kill_leftovers},
     log::{Log, is_worth_it},
     mask::Masker,
-    report::deliver,
     run::{self, Finished, RunError},
     stop,
     workspace::Workspace,
@@ -40,15 +44,23 @@ use crate::{
 
 /// What the worker keeps of Lambda's time to report; it stops its commands by itself before Lambda does.
 const LAMBDA_MARGIN: Duration = Duration::from_secs(20);
-/// How often an unclear claim is tried again. The nonce makes it the same claim.
-const CLAIM_ATTEMPTS: usize = 5;
+/// How long an answer is waited for on an instance, where a log of any size may be on its way.
+const ANSWER: Duration = Duration::from_secs(60);
 
 /// Why an invocation could not be brought to a result that stands.
 #[derive(Debug, thiserror::Error)]
 pub enum WorkerError {
-    /// A call failed.
+    /// A call failed before anything was run.
     #[error(transparent)]
     Aws(#[from] AwsError),
+    /// The order ended, and its result does not stand.
+    #[error("the order ended as `{}`, and its result could not be delivered: {error}", result.status)]
+    Undelivered {
+        /// The result, without log and events.
+        result: Box<OrderResult>,
+        /// Why it does not stand.
+        error: AwsError,
+    },
     /// What a former invocation left cannot be cleared away, so nothing may run here.
     #[error("failed to clear this environment: {0}")]
     Leftovers(#[from] LeftoversError),
@@ -57,19 +69,52 @@ pub enum WorkerError {
     Machine(#[from] io::Error),
 }
 
-/// Runs the order that a dispatch names. `by` names this invocation; `lambda_deadline` is when Lambda ends it, in the
-/// machine's time.
+/// Runs the order that a dispatch names, on Lambda or in a build. `by` names this invocation; `lambda_deadline` is when
+/// Lambda ends it, in the machine's time.
 pub async fn handle(
     aws: &Aws,
     settings: &Settings,
     dispatch: &Dispatch,
-    by: String,
+    by: &Executor,
     lambda_deadline: Option<Timestamp>,
 ) -> Result<Report, WorkerError> {
+    let claims = Claims::new(aws, &dispatch.internal_bucket, &dispatch.run_id);
+    let desk = Desk::Role(RoleDesk { claims, order: dispatch.order_num });
+    let name = format!("{} of {}", dispatch.order_num, dispatch.run_id);
+    let invocation = Invocation { desk, settings, name, by, lambda_deadline };
+    let fetch = async |workspace: &Workspace| fetch::by_role(aws, dispatch, workspace).await;
+    Box::pin(in_workspace(settings, async |workspace| invocation.work(fetch(workspace).await, workspace).await)).await
+}
+
+/// Runs the share of an order that the dispatch document gives to this instance.
+pub async fn handle_share(
+    settings: &Settings,
+    document: &Document,
+    instance: &InstanceId,
+    by: &Executor,
+) -> Result<Report, WorkerError> {
+    let Some(urls) = document.instances.get(instance) else {
+        // A command by tag also reaches instances that came after the order was pinned.
+        tracing::info!(run_id = %document.run_id, %instance, "the order is not for this instance");
+        return Ok(Report::NotMine);
+    };
+    let http = Http::new(ANSWER).map_err(io::Error::other)?;
+    let share = Share::of_instance(document.order_num, instance.clone());
+    let name = format!("{share} of {}", document.run_id);
+    let desk = Desk::Signed(SignedDesk { http: http.clone(), document, share, urls });
+    let invocation = Invocation { desk, settings, name, by, lambda_deadline: None };
+    let fetch = async |workspace: &Workspace| fetch::by_urls(&http, document, urls, workspace).await;
+    Box::pin(in_workspace(settings, async |workspace| invocation.work(fetch(workspace).await, workspace).await)).await
+}
+
+/// Gives an invocation a folder of its own and clears everything away that it leaves.
+async fn in_workspace(
+    settings: &Settings,
+    work: impl AsyncFnOnce(&Workspace) -> Result<Report, WorkerError>,
+) -> Result<Report, WorkerError> {
     kill_leftovers().await?;
-    let workspace = Workspace::create(&settings.scratch)?;
-    let invocation = Invocation { aws, settings, dispatch, lambda_deadline };
-    let report = Box::pin(invocation.work(by, &workspace)).await;
+    let workspace = Workspace::create(&settings.scratch, settings.user.as_ref())?;
+    let report = work(&workspace).await;
     let cleared =
         kill_leftovers().await.map_err(WorkerError::from).and_then(|_| workspace.remove().map_err(WorkerError::from));
     if let Err(error) = cleared {
@@ -81,42 +126,36 @@ pub async fn handle(
 }
 
 struct Invocation<'a> {
-    aws: &'a Aws,
+    desk: Desk<'a>,
     settings: &'a Settings,
-    dispatch: &'a Dispatch,
+    /// The order or share, for the log.
+    name: String,
+    by: &'a Executor,
     lambda_deadline: Option<Timestamp>,
 }
 
 impl Invocation<'_> {
-    async fn work(&self, by: String, workspace: &Workspace) -> Result<Report, WorkerError> {
-        let fetched = fetch(self.aws, self.dispatch, workspace).await;
-        let claim = Claim::of_worker(by, self.now());
-        if !self.claim(&claim).await? {
-            tracing::info!(run_id = %self.dispatch.run_id, order_num = %self.dispatch.order_num, "somebody else has this order");
+    async fn work(&self, fetched: Result<Unlocked, FetchError>, workspace: &Workspace) -> Result<Report, WorkerError> {
+        let claim = Claim::of_worker(self.by.to_string(), self.now());
+        if !self.desk.take(&claim).await? {
+            tracing::info!(order = self.name, "somebody else has this order");
             return Ok(Report::NotMine);
         }
-        let (result, url) = match fetched {
-            Ok(unlocked) => {
+        let (result, url) = match (self.desk.ended().await, fetched) {
+            (Ok(Some(ending)), _) => (self.ended(&claim, &ending), None),
+            // Without a look at the order's claim nothing may run.
+            (Err(error), _) => (self.unstarted(&claim, &error.to_string()), None),
+            (Ok(None), Ok(unlocked)) => {
                 let url = unlocked.variables.get("CALLBACK_URL").cloned();
                 (Box::pin(self.run(unlocked, &claim, workspace)).await, url)
             }
-            Err(error) => (self.unstarted(&claim, &format!("the order could not be prepared: {error}")), None),
-        };
-        let outcome = result.status;
-        let (run, order) = (&self.dispatch.run_id, self.dispatch.order_num);
-        deliver(self.objects(), run, order, &result, url.as_ref().map(ExposeSecret::expose_secret)).await?;
-        Ok(Report::Ended(outcome))
-    }
-
-    async fn claim(&self, claim: &Claim) -> Result<bool, AwsError> {
-        let mut attempt = 1;
-        loop {
-            match self.claims().take(self.dispatch.order_num, claim).await {
-                Err(error) if attempt == CLAIM_ATTEMPTS => return Err(error),
-                Err(error) => tracing::warn!(%error, attempt, "the claim is unclear"),
-                taken => return taken,
+            (Ok(None), Err(error)) => {
+                (self.unstarted(&claim, &format!("the order could not be prepared: {error}")), None)
             }
-            attempt += 1;
+        };
+        match self.desk.deliver(&result, url.as_ref().map(ExposeSecret::expose_secret)).await {
+            Ok(()) => Ok(Report::Ended(result.status)),
+            Err(error) => Err(WorkerError::Undelivered { result: Box::new(result.bare()), error }),
         }
     }
 
@@ -139,6 +178,11 @@ impl Invocation<'_> {
     ) -> Result<OrderResult, RunFailure> {
         let events_dir = workspace.subfolder("events")?;
         let variables = self.environment(&unlocked.variables, &events_dir, workspace)?;
+        if let Some(user) = &self.settings.user {
+            for folder in ["code", "events", "home", "tmp"] {
+                user.take_over(&workspace.path().join(folder))?;
+            }
+        }
         let file = workspace.path().join("output.log");
         let mut capture = Capture::create(masker.clone(), &file)?;
         let manifest = &unlocked.manifest;
@@ -150,14 +194,10 @@ impl Invocation<'_> {
             deadline: deadline.0,
             deadline_reason: &deadline.1,
             stop_grace: Duration::from_secs(manifest.stop_grace),
+            user: self.settings.user.as_ref(),
             clock: self.settings.clock,
         };
-        let log = Log {
-            objects: self.objects(),
-            key: keys::log(&self.dispatch.run_id, self.dispatch.order_num),
-            file,
-            clock: self.settings.clock,
-        };
+        let log = Log { desk: &self.desk, file, clock: self.settings.clock };
         let (tell, stop) = watch::channel(None);
         let spooled = AtomicU64::new(0);
         let output = |chunk: &[u8]| {
@@ -166,7 +206,7 @@ impl Invocation<'_> {
         };
         let finished = tokio::select! {
             finished = run::run(&order, output, stop) => finished?,
-            () = stop::watch_for(self.claims(), self.dispatch.order_num, self.settings.clock, &tell) => unreachable!("watches until it is dropped"),
+            () = stop::watch_for(&self.desk, self.settings.clock, &tell) => unreachable!("watches until it is dropped"),
             () = log.refresh(&spooled) => unreachable!("refreshes until it is dropped"),
         };
         capture.finish();
@@ -196,7 +236,7 @@ impl Invocation<'_> {
             return None;
         }
         match log.put().await {
-            Ok(()) => Some(log.key.clone()),
+            Ok(()) => Some(self.desk.log_key()),
             Err(error) => {
                 tracing::error!(%error, "the whole log is not kept");
                 None
@@ -241,7 +281,7 @@ impl Invocation<'_> {
 
     /// The result of an order none of whose commands ran to an end that is known.
     fn unstarted(&self, claim: &Claim, reason: &str) -> OrderResult {
-        tracing::error!(run_id = %self.dispatch.run_id, order_num = %self.dispatch.order_num, reason, "the order cannot run");
+        tracing::error!(order = self.name, reason, "the order cannot run");
         OrderResult {
             writer: Some(claim.by.clone()),
             started_at: Some(claim.at),
@@ -249,12 +289,12 @@ impl Invocation<'_> {
         }
     }
 
-    fn objects(&self) -> Objects<'_> {
-        Objects::new(self.aws, &self.dispatch.internal_bucket)
-    }
-
-    fn claims(&self) -> Claims<'_> {
-        Claims::new(self.objects(), &self.dispatch.run_id)
+    /// The result of a share that was claimed a moment after the engine had ended the order.
+    fn ended(&self, claim: &Claim, ending: &Ending) -> OrderResult {
+        OrderResult {
+            writer: Some(claim.by.clone()),
+            ..OrderResult::of_engine(ending.outcome, &ending.reason, self.now())
+        }
     }
 
     fn now(&self) -> Timestamp {

@@ -1,17 +1,19 @@
-//! The worker: runs one order, on Lambda or in a build container.
+//! The worker: runs one order on Lambda or in a build container, or an instance's share of one.
 //!
 //! ```text
 //!  dispatch ─▶ fetch ─▶ unlock ─▶ claim ─▶ run ───────────────▶ report
 //!              bundle,  key from  once,    commands one by one,  result.json by the signed URL,
-//!              code     Parameter or quit  output masked,        else with the worker's own role
-//!                       Store              stop request watched
+//!              code     Parameter or quit  output masked,        else with the worker's own role;
+//!                       Store              stop request watched  else by the way it ends
 //! ```
 //!
-//! It needs S3 and Parameter Store and nothing else. Commands never see the worker's own credentials: their environment
+//! With a role it needs S3 and Parameter Store and nothing else; on an instance it needs nothing but the signed URLs of its
+//! dispatch document ([`desk`]). Commands never see the worker's own credentials: their environment
 //! is built from nothing, and the worker's memory cannot be read by them.
 
 pub mod capture;
 pub mod collect;
+mod desk;
 mod dispatch;
 mod fetch;
 mod group;
@@ -20,21 +22,22 @@ mod invocation;
 pub mod leftovers;
 mod log;
 pub mod mask;
-mod report;
 pub mod run;
 mod stop;
+mod user;
 pub mod workspace;
 
 use std::{io, path::PathBuf};
 
 use common::{
     clock::Clock,
-    env::{BadSettings, Environment},
+    env::{self, BadSettings, Environment},
     status::Outcome,
 };
 
 pub use dispatch::{BadDispatch, Dispatch};
-pub use invocation::{WorkerError, handle};
+pub use invocation::{WorkerError, handle, handle_share};
+pub use user::CommandUser;
 
 /// What the worker needs from its environment; the rest comes with each dispatch.
 #[derive(Clone, Debug)]
@@ -43,6 +46,8 @@ pub struct Settings {
     pub scratch: PathBuf,
     /// `PATH` of the commands: the worker's own.
     pub path: String,
+    /// Whom the commands run as, if not the worker's own user.
+    pub user: Option<CommandUser>,
     /// Time.
     pub clock: Clock,
 }
@@ -50,10 +55,14 @@ pub struct Settings {
 impl Settings {
     /// Reads them.
     pub fn load(environment: &Environment) -> Result<Self, BadSettings> {
+        let name = environment.get(env::COMMAND_USER.name);
+        let user = name.map(CommandUser::find).transpose();
+        let user = user.map_err(|error| BadSettings(vec![format!("`{}` {error}", env::COMMAND_USER.name)]))?;
         Ok(Self {
             // Lambda lets its functions write there and nowhere else.
             scratch: environment.get("TMPDIR").unwrap_or("/tmp").into(),
             path: environment.get("PATH").unwrap_or("/usr/local/bin:/usr/bin:/bin").to_owned(),
+            user,
             clock: environment.clock()?,
         })
     }

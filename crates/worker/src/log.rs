@@ -1,4 +1,4 @@
-//! The whole log of an order in S3, `logs/<run_id>/<order_num>.log`: put when the order runs for more than a few seconds
+//! The whole log in S3, `logs/<run_id>/<order_num>.log`, of an instance `logs/<run_id>/<order_num>/<instance_id>.log`: put when the order runs for more than a few seconds
 //! or writes more than `result.json` holds, and put again while it grows.
 
 use std::{
@@ -7,7 +7,9 @@ use std::{
     time::Duration,
 };
 
-use common::{aws::AwsError, clock::Clock, objects::Objects};
+use common::{aws::AwsError, clock::Clock};
+
+use crate::desk::Desk;
 
 /// Pause between two puts of a short log …
 const REFRESH: Duration = Duration::from_secs(3);
@@ -17,8 +19,7 @@ const BYTES_A_PAUSE: u64 = 4 << 20;
 /// Where the log goes.
 #[derive(Debug)]
 pub(crate) struct Log<'a> {
-    pub(crate) objects: Objects<'a>,
-    pub(crate) key: String,
+    pub(crate) desk: &'a Desk<'a>,
     /// The masked output on this machine.
     pub(crate) file: PathBuf,
     pub(crate) clock: Clock,
@@ -45,7 +46,7 @@ impl Log<'_> {
 
     /// Puts the log as it is.
     pub(crate) async fn put(&self) -> Result<(), AwsError> {
-        self.objects.put_file(&self.key, &self.file).await
+        self.desk.put_log(&self.file).await
     }
 }
 

@@ -30,7 +30,7 @@ use tokio::{
     time::{Instant, sleep, sleep_until, timeout},
 };
 
-use crate::group::Group;
+use crate::{group::Group, user::CommandUser};
 
 /// How long output is still read after all of a command's group was killed, in machine time. What had been written is
 /// in the pipe already; longer waits are only for processes that left the group, which are not waited for.
@@ -57,6 +57,8 @@ pub struct Order<'a> {
     pub deadline_reason: &'a str,
     /// Between SIGINT and SIGKILL, in engine time.
     pub stop_grace: Duration,
+    /// Whom they run as, if not this process's own user.
+    pub user: Option<&'a CommandUser>,
     /// The time that `deadline` and `stop_grace` are in.
     pub clock: Clock,
 }
@@ -213,7 +215,12 @@ async fn run_one(
 fn start(order: &Order<'_>, command: &str) -> io::Result<(Child, Group, Receiver)> {
     let (reader, writer) = io::pipe()?;
     // The command and with it this process' write ends go at the end of this function.
-    let child = Command::new("/bin/sh")
+    let mut shell = Command::new("/bin/sh");
+    if let Some((uid, gid)) = order.user.map(CommandUser::ids) {
+        // As root's child it loses root's other groups as well.
+        shell.uid(uid).gid(gid);
+    }
+    let child = shell
         .arg("-c")
         .arg(command)
         .current_dir(order.dir)

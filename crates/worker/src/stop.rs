@@ -1,25 +1,20 @@
-//! Watching for a request to stop: `stop.json` beside the order's claim.
+//! Watching for a request to stop: `stop.json` beside the claim.
 
 use std::time::Duration;
 
-use common::{
-    claim::{Claims, StopRequest},
-    clock::Clock,
-    ids::OrderNum,
-    status::Outcome,
-};
+use common::{claim::StopRequest, clock::Clock, status::Outcome};
 use tokio::sync::watch;
 
-use crate::run::Stop;
+use crate::{desk::Desk, run::Stop};
 
 /// How often the worker looks. Most orders end before the first time.
 const LOOK: Duration = Duration::from_secs(5);
 
 /// Looks again and again, until there is a request; then tells it. Ends only by being dropped.
-pub(crate) async fn watch_for(claims: Claims<'_>, order: OrderNum, clock: Clock, tell: &watch::Sender<Option<Stop>>) {
+pub(crate) async fn watch_for(desk: &Desk<'_>, clock: Clock, tell: &watch::Sender<Option<Stop>>) {
     loop {
         clock.sleep(LOOK).await;
-        match claims.stop_request(order).await {
+        match desk.stop_request().await {
             Ok(None) => {}
             Ok(Some(request)) => {
                 tell.send_replace(Some(Stop::from(request)));

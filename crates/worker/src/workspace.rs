@@ -9,6 +9,8 @@ use std::{
 
 use tempfile::TempDir;
 
+use crate::user::CommandUser;
+
 /// The folder of one invocation, for this user alone.
 #[derive(Debug)]
 pub struct Workspace {
@@ -19,10 +21,15 @@ pub struct Workspace {
 
 impl Workspace {
     /// Makes a new folder with mode 0700 below `parent`.
-    pub fn create(parent: &Path) -> io::Result<Self> {
+    ///
+    /// With a user of the commands' own, that one may pass through it to the folders that it is given.
+    pub fn create(parent: &Path, user: Option<&CommandUser>) -> io::Result<Self> {
+        let mode = if user.is_some() { 0o711 } else { 0o700 };
         let dir =
-            tempfile::Builder::new().prefix("order-").permissions(Permissions::from_mode(0o700)).tempdir_in(parent)?;
+            tempfile::Builder::new().prefix("order-").permissions(Permissions::from_mode(mode)).tempdir_in(parent)?;
         let path = dir.path().to_owned();
+        // The mask of this process may have taken something away.
+        fs::set_permissions(&path, Permissions::from_mode(mode))?;
         Ok(Self { dir: Some(dir), path })
     }
 
@@ -121,7 +128,7 @@ mod tests {
     #[test]
     fn each_is_new_and_private() {
         let parent = tempfile::tempdir().unwrap();
-        let (a, b) = (Workspace::create(parent.path()).unwrap(), Workspace::create(parent.path()).unwrap());
+        let (a, b) = (Workspace::create(parent.path(), None).unwrap(), Workspace::create(parent.path(), None).unwrap());
         assert_ne!(a.path(), b.path());
         assert_eq!((mode(a.path()), mode(&a.subfolder("code").unwrap())), (0o700, 0o700));
         assert!(a.subfolder("code").is_err(), "it is there already");
@@ -137,7 +144,7 @@ mod tests {
         fs::create_dir(&outside).unwrap();
         fs::write(outside.join("file"), "mine").unwrap();
         fs::set_permissions(&outside, Permissions::from_mode(0o500)).unwrap();
-        let workspace = Workspace::create(parent.path()).unwrap();
+        let workspace = Workspace::create(parent.path(), None).unwrap();
         let locked = workspace.path().join("a/b/c");
         fs::create_dir_all(&locked).unwrap();
         fs::create_dir(workspace.path().join(".removing-1")).unwrap();
@@ -156,7 +163,7 @@ mod tests {
     #[test]
     fn a_tree_deeper_than_any_path_is_removed() {
         let parent = tempfile::tempdir().unwrap();
-        let workspace = Workspace::create(parent.path()).unwrap();
+        let workspace = Workspace::create(parent.path(), None).unwrap();
         // 3,000 levels of names whose path is 12,000 bytes long, built from the inside out.
         let (root, mut inner) = (workspace.path().to_owned(), workspace.path().join("000"));
         fs::create_dir(&inner).unwrap();

@@ -6,12 +6,14 @@ use common::{
     aws::Aws,
     clock::Timestamp,
     env::{BadSettings, Environment, LOCAL_SOURCES},
+    executor::Executor,
+    outcome::UNDELIVERED,
     stack::Function,
-    watchdog::Watch,
 };
-use lambda_runtime::{Error, LambdaEvent, service_fn};
+use lambda_runtime::{Diagnostic, Error, LambdaEvent, service_fn};
 use nix::sys::{prctl, signal::Signal};
 use serde_json::Value;
+use worker::WorkerError;
 
 use crate::{
     args::FunctionName,
@@ -79,9 +81,9 @@ async fn orchestrator(environment: &Environment) -> Result<(), Failure> {
 async fn watchdog_check(environment: &Environment) -> Result<(), Failure> {
     let settings = watchdog_check::Settings::load(environment).map_err(refused)?;
     let aws = Aws::load().await;
-    serve(lambda_runtime::run(service_fn(|event: LambdaEvent<Watch>| async {
-        let watch = event.payload;
-        let handled = Box::pin(watchdog_check::handle(&aws, &settings, &watch)).await;
+    serve(lambda_runtime::run(service_fn(|event: LambdaEvent<Value>| async {
+        let event = watchdog_check::Event::read(event.payload)?;
+        let handled = Box::pin(watchdog_check::handle(&aws, &settings, &event)).await;
         handled.inspect_err(|error| tracing::error!(%error, "the look failed")).map_err(Error::from)
     })))
     .await
@@ -94,19 +96,31 @@ async fn worker(environment: &Environment) -> Result<(), Failure> {
     let aws = Aws::load().await;
     serve(lambda_runtime::run(service_fn(|event: LambdaEvent<worker::Dispatch>| async {
         let LambdaEvent { payload, context } = event;
-        let by = format!("lambda:{}", context.request_id);
+        let by = Executor::Lambda(context.request_id);
         let deadline = Some(Timestamp::from_millis(context.deadline));
-        let handled = Box::pin(worker::handle(&aws, &settings, &payload, by, deadline)).await;
+        let handled = Box::pin(worker::handle(&aws, &settings, &payload, &by, deadline)).await;
         handled
             .map(|report| report.to_string())
             .inspect_err(|error| tracing::error!(%error, "the order failed"))
-            .map_err(Error::from)
+            .map_err(diagnostic)
     })))
     .await
 }
 
+/// What Lambda's on-failure destination gets: the result itself where it could not be delivered.
+fn diagnostic(error: WorkerError) -> Diagnostic {
+    let undelivered = match &error {
+        WorkerError::Undelivered { result, .. } => serde_json::to_string(result).ok(),
+        WorkerError::Aws(_) | WorkerError::Leftovers(_) | WorkerError::Machine(_) => None,
+    };
+    match undelivered {
+        Some(result) => Diagnostic { error_type: UNDELIVERED.to_owned(), error_message: result },
+        None => Diagnostic { error_type: "WorkerError".to_owned(), error_message: error.to_string() },
+    }
+}
+
 /// A worker that is told to end takes its commands along.
-fn end_with_commands() -> Result<(), Failure> {
+pub(crate) fn end_with_commands() -> Result<(), Failure> {
     use tokio::signal::unix::{SignalKind, signal};
     let watch = signal(SignalKind::terminate());
     let mut terminate = watch.map_err(|error| Failure::machine(format!("failed to watch for signals: {error}")))?;

@@ -16,7 +16,13 @@ pub(crate) async fn local(args: LocalArgs) -> Result<Exit, Failure> {
     }
     let watch = |kind| signal(kind).map_err(|error| Failure::machine(format!("failed to watch for signals: {error}")));
     let (mut terminate, mut interrupt) = (watch(SignalKind::terminate())?, watch(SignalKind::interrupt())?);
-    let wanted = Wanted { port: args.port, data: args.data, concurrency: args.concurrency, testing: &args.testing };
+    let wanted = Wanted {
+        port: args.port,
+        data: args.data,
+        concurrency: args.concurrency,
+        instances: args.instances,
+        testing: &args.testing,
+    };
     let embedded = embedded::start(wanted).await?;
     println!("ready: {}", embedded.endpoint());
     tokio::select! {

@@ -1,31 +1,75 @@
-//! `aws-exe worker`: runs one order, as the entry of a build container. Its exit code is the order's outcome.
+//! `aws-exe worker`: runs one order as the entry of a build container, or with `--instance` the share of an order that the
+//! dispatch document on standard input gives to this instance. The exit code is the order's outcome.
 
-use common::{aws::Aws, env::Environment, status::Outcome};
-use worker::{Dispatch, Report};
+use std::io::{self, Read as _};
+
+use common::{
+    aws::Aws, env::Environment, executor::Executor, fleet::document::Document, ids::InstanceId, worker_exit::WorkerExit,
+};
+use worker::{Dispatch, Report, Settings, WorkerError};
 
 use crate::{
+    args::WorkerArgs,
     exit::{Exit, Failure},
     logging,
 };
 
 /// What CodeBuild sets for the build.
 const BUILD_ID: &str = "CODEBUILD_BUILD_ID";
+/// What the SSM agent sets for the command, or the document for older agents.
+const COMMAND_ID: &str = "SSM_COMMAND_ID";
+/// What the SSM agent sets for the instance.
+const INSTANCE_ID: &str = "AWS_SSM_INSTANCE_ID";
+/// A thousand instances with five URLs of two kilobytes each, and the variables.
+const MAX_DOCUMENT_BYTES: u64 = 64 << 20;
 
-/// Runs the order that the environment names.
-pub(crate) async fn worker() -> Result<Exit, Failure> {
+/// Runs the order that the environment names, or the document.
+pub(crate) async fn worker(args: WorkerArgs) -> Result<Exit, Failure> {
     logging::start();
     let environment = Environment::of_process();
-    let dispatch = Dispatch::of_environment(&environment).map_err(|error| Failure::input(error.to_string()))?;
-    let build = environment
-        .get(BUILD_ID)
-        .ok_or_else(|| Failure::input(format!("`{BUILD_ID}` is not set: this role is started by a build")))?;
-    let settings = worker::Settings::load(&environment).map_err(|error| Failure::input(error.to_string()))?;
+    let settings = Settings::load(&environment).map_err(|error| Failure::input(error.to_string()))?;
     worker::harden().map_err(|error| Failure::machine(format!("failed to protect the worker's memory: {error}")))?;
+    super::function::end_with_commands()?;
+    let report =
+        if args.instance { share(&environment, &settings).await? } else { order(&environment, &settings).await? };
+    let exit = match report {
+        Ok(Report::NotMine) => WorkerExit::NotMine,
+        Ok(Report::Ended(outcome)) => WorkerExit::Delivered(outcome),
+        Err(WorkerError::Undelivered { result, error }) => {
+            eprintln!("error: the order ended as `{}`, and its result could not be delivered: {error}", result.status);
+            WorkerExit::Undelivered(result.status)
+        }
+        Err(error) => return Err(Failure::machine(error.to_string())),
+    };
+    Ok(Exit::Worker(exit))
+}
+
+type Ended = Result<Report, WorkerError>;
+
+async fn order(environment: &Environment, settings: &Settings) -> Result<Ended, Failure> {
+    let dispatch = Dispatch::of_environment(environment).map_err(|error| Failure::input(error.to_string()))?;
+    let by = Executor::Codebuild(set(environment, BUILD_ID, "this role is started by a build")?);
     let aws = Aws::load().await;
-    let by = format!("codebuild:{build}");
-    let report = Box::pin(worker::handle(&aws, &settings, &dispatch, by, None)).await;
-    match report.map_err(|error| Failure::machine(error.to_string()))? {
-        Report::NotMine | Report::Ended(Outcome::Succeeded) => Ok(Exit::Success),
-        Report::Ended(outcome) => Ok(outcome.into()),
-    }
+    Ok(Box::pin(worker::handle(&aws, settings, &dispatch, &by, None)).await)
+}
+
+async fn share(environment: &Environment, settings: &Settings) -> Result<Ended, Failure> {
+    let why = "this role is started by the engine's SSM document";
+    let instance = set(environment, INSTANCE_ID, why)?;
+    let instance: InstanceId = instance.parse().map_err(|error| Failure::input(format!("`{INSTANCE_ID}` {error}")))?;
+    let by = Executor::Ssm(set(environment, COMMAND_ID, why)?, instance.clone());
+    let mut text = Vec::new();
+    let read = io::stdin().lock().take(MAX_DOCUMENT_BYTES).read_to_end(&mut text);
+    read.map_err(|error| Failure::input(format!("failed to read the dispatch document: {error}")))?;
+    // The parser's message could hold a part of the document.
+    let document: Document = serde_json::from_slice(&text).map_err(|error| {
+        let (line, column) = (error.line(), error.column());
+        Failure::input(format!("the dispatch document is damaged at line {line}, column {column}"))
+    })?;
+    Ok(Box::pin(worker::handle_share(settings, &document, &instance, &by)).await)
+}
+
+fn set(environment: &Environment, name: &str, why: &str) -> Result<String, Failure> {
+    let value = environment.get(name).map(str::to_owned);
+    value.ok_or_else(|| Failure::input(format!("`{name}` is not set: {why}")))
 }

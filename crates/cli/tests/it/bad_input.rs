@@ -144,26 +144,6 @@ async fn fields_of_an_order() {
 }
 
 #[tokio::test]
-async fn what_the_next_release_brings() {
-    let message = |target: &str, default: &str| {
-        let text = "comes with release 0.2; this release runs orders with `\"execution_target\": \"lambda\"`";
-        format!("orders[0].execution_target: `{target}`{default} {text}")
-    };
-    let without_target = {
-        let mut document = job().order("a").document();
-        document["orders"][0].as_object_mut().unwrap().remove("execution_target");
-        document
-    };
-    check(vec![
-        (order_with(json!({"execution_target": "codebuild"})), vec![&message("codebuild", "")]),
-        (order_with(json!({"execution_target": "ssm"})), vec![&message("ssm", "")]),
-        (order_with(json!({"execution_target": "auto", "timeout": 3600})), vec![&message("codebuild", "")]),
-        (without_target, vec![&message("codebuild", ", the default,")]),
-    ])
-    .await;
-}
-
-#[tokio::test]
 async fn names_and_dependencies() {
     check(vec![
         (graph(&[("a", &["a"])]), vec!["orders[0].dependencies[0]: names the order itself"]),
@@ -195,7 +175,7 @@ async fn all_problems_of_a_document_come_at_once() {
         "username": "a:b",
         "job_timeout": 100_000,
         "orders": [
-            {"cmds": ["true"], "timeout": 5, "execution_target": "codebuild"},
+            {"cmds": ["true"], "timeout": 5, "execution_target": "ssm"},
             {"cmds": ["true"], "timeout": 900, "execution_target": "lambda", "dependencies": ["nobody"], "sops_key": "age1x"},
         ],
     });
@@ -205,7 +185,7 @@ async fn all_problems_of_a_document_come_at_once() {
     let wanted = [
         "username",
         "job_timeout",
-        "orders[0].execution_target",
+        "orders[0].ssm_targets",
         "orders[1].timeout",
         "orders[1].sops_key",
         "orders[1].dependencies[0]",

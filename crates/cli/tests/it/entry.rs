@@ -86,11 +86,3 @@ async fn only_json_posts_from_this_machine_reach_the_engine() {
     }
     assert_eq!(stack.items("exe-sys-locks").await, [] as [Value; 0]);
 }
-
-#[tokio::test]
-async fn what_comes_later_names_its_release() {
-    let stack = Stack::start().await;
-    let answer = stack.post("/ssm", &json!({"job": job().order("a").document()})).await;
-    assert_eq!(answer.status, 400);
-    assert!(answer.text().contains("release 0.2"), "{}", answer.text());
-}

@@ -3,10 +3,11 @@
 use common::clock::Clock;
 
 use crate::support::{
-    Stack,
+    Cancelled, Stack, StartLog,
     aws_exe::{call, command},
+    expect,
     expect::expect_success,
-    job,
+    job, wait,
 };
 
 /// As many as the figure asks for.
@@ -43,4 +44,23 @@ async fn figures() {
     #[expect(clippy::cast_precision_loss, reason = "counts of calls are far below 2^52")]
     let per_order = all as f64 / f64::from(CHAIN);
     println!("calls an order, deliveries of events included: {per_order:.1}");
+}
+
+#[tokio::test]
+async fn from_cancel_to_the_last_child_gone() {
+    const GRACE: u64 = 2;
+    let stack = Stack::start().await;
+    let starts = StartLog::of(&stack);
+    // Neither the shell nor its child obeys SIGINT.
+    let stubborn = format!("trap '' INT; {}; sleep 3600", starts.note("$$"));
+    let run = stack.submit(&job().order("a").stop_grace(GRACE).cmds([stubborn])).await;
+    let shell = wait::until("the shell's number", async || starts.lines().first().cloned()).await;
+    let began = Clock::REAL.now();
+    run.cancel("0000").await;
+    wait::until("the shell to be gone", async || {
+        (!std::path::Path::new(&format!("/proc/{shell}")).exists()).then_some(())
+    })
+    .await;
+    println!("from cancel to the last child gone: {:?}, of which {GRACE} s are grace", began.until(Clock::REAL.now()));
+    expect(&run, Cancelled, [("a", Cancelled)]).await;
 }

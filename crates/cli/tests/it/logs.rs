@@ -1,6 +1,6 @@
 //! What commands write: the head and the tail in the result, the whole in an object of its own.
 
-use crate::support::{Failed, Stack, Succeeded, expect, expect::expect_success, job};
+use crate::support::{Failed, Stack, StartLog, Succeeded, expect, expect::expect_success, job};
 
 /// Most bytes of a log in a result.
 const KEPT: usize = 256 * 1024;
@@ -93,4 +93,26 @@ async fn what_cannot_be_started_says_why() {
     let result = run.result_of("a").await;
     assert_eq!(result["exit_code"], 127);
     assert!(result["log"].as_str().unwrap().contains("no-such-program"), "{result:#}");
+}
+
+#[tokio::test]
+async fn a_log_of_100_mb_costs_the_worker_little_memory() {
+    let stack = Stack::start().concurrency(1).await;
+    let starts = StartLog::of(&stack);
+    let peak = |pid: &str| -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+        line.trim().strip_suffix(" kB").unwrap().parse().unwrap()
+    };
+    expect_success(&stack.submit(&job().order("small").cmds([starts.note("$PPID")])).await).await;
+    let worker = starts.lines()[0].clone();
+    let before = peak(&worker);
+    // Long enough to be put while it grows.
+    let half = "head -c 50000000 /dev/zero | tr '\\0' x | fold -w 99";
+    let run = stack.submit(&job().order("large").cmds([half, "sleep 4", half])).await;
+    expect_success(&run).await;
+    let more = peak(&worker) - before;
+    println!("a log of 100 MB: {more} KiB more than a worker that ran `echo`, {before} KiB");
+    assert!(more < 32 * 1024, "{more} KiB");
+    assert!(run.log("large").await.unwrap().len() > 100_000_000);
 }

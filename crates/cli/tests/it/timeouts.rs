@@ -134,9 +134,10 @@ async fn an_order_that_no_worker_takes_is_ended_by_its_watchdog_and_never_starts
 }
 
 #[tokio::test]
-async fn a_worker_that_dies_with_its_order_is_noticed() {
+async fn a_worker_that_dies_with_its_order_is_noticed_even_if_nobody_tells_of_it() {
     let killed = at("s3", "GetObject").by("worker").about("stop.json").then("kill_before");
-    let stack = Stack::start().speed(20).faults([killed]).await;
+    let untold = delivery_to("watchdog_check").then("drop");
+    let stack = Stack::start().speed(20).faults([killed, untold]).await;
     let starts = StartLog::of(&stack);
     let job = job().order("a").timeout(30).stop_grace(0).cmds([starts.start(), "sleep 600".to_owned()]);
     let run = stack.submit(&job).await;

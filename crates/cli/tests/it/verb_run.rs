@@ -11,7 +11,8 @@ use tempfile::TempDir;
 
 use crate::support::{
     Stack,
-    aws_exe::{Said, call, command, processes_of},
+    aws_exe::{Said, Speaking, call, command, processes_of},
+    faults::at,
     job,
     job::Job,
     stack::{INTERNAL, ORDERS},
@@ -251,6 +252,47 @@ async fn ctrl_c_stops_the_commands_kindly_and_leaves_no_process() {
     assert_eq!(output.status.code(), Some(130), "{}", String::from_utf8_lossy(&output.stderr));
     assert!(tidied.exists());
     assert_eq!(processes_of(folder.path()), [] as [String; 0]);
+}
+
+#[tokio::test]
+async fn a_second_ctrl_c_ends_at_once_and_leaves_no_process() {
+    let folder = tempfile::tempdir().unwrap();
+    let began = folder.path().join("began");
+    // Neither asked kindly nor by a timeout would it end within the limit of the test.
+    let command_line = format!("trap '' INT; echo > '{}'; sleep 600 & wait; sleep 600", began.display());
+    let document = job().order("a").cmds([command_line]).stop_grace(300).timeout(500).document();
+    std::fs::write(folder.path().join("job.json"), document.to_string()).unwrap();
+    let speaking = Speaking::start(command(folder.path(), &["run", "job.json"]));
+    wait::until("the command to begin", async || began.exists().then_some(())).await;
+    speaking.signal(Signal::SIGINT);
+    speaking.until_stderr("interrupted: stopping the run").await;
+    speaking.signal(Signal::SIGINT);
+    let said = speaking.end().await;
+    assert_eq!(said.code, 130, "{}", said.shown());
+    assert!(said.stderr.ends_with("interrupted again: killing the commands\n"), "{}", said.shown());
+    assert_eq!(processes_of(folder.path()), [] as [String; 0]);
+}
+
+#[tokio::test]
+async fn ctrl_c_before_the_job_is_accepted_starts_nothing() {
+    let folder = folder_with(&job().order("a"));
+    let held = [Value::from(at("s3", "PutObject").by("init_job").delayed(3_600_000))];
+    std::fs::write(folder.path().join("faults.json"), serde_json::to_vec(&held).unwrap()).unwrap();
+    let arguments = ["run", "job.json", "--faults", "faults.json", "--record", "calls.jsonl", "--keep", "kept"];
+    let speaking = Speaking::start(command(folder.path(), &arguments));
+    let calls = folder.path().join("calls.jsonl");
+    wait::until("the run to be reserved", async || {
+        std::fs::read_to_string(&calls).is_ok_and(|calls| calls.contains("PutItem")).then_some(())
+    })
+    .await;
+    speaking.signal(Signal::SIGINT);
+    let said = speaking.end().await;
+    assert_eq!(said.code, 130, "{}", said.shown());
+    assert_eq!(processes_of(folder.path()), [] as [String; 0]);
+    // Whoever looks after the run later, in what was kept, finds that it was cancelled.
+    let stack = Stack::start().data(&folder.path().join("kept")).await;
+    let keys = stack.keys(INTERNAL).await;
+    assert!(keys.iter().all(|key| key.ends_with("/_cancel/0000/result.json")) && keys.len() == 1, "{keys:?}");
 }
 
 #[tokio::test]

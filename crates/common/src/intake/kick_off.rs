@@ -9,6 +9,7 @@ use crate::{
     objects::Objects,
     plan::Plan,
     run_item::{RunItems, RunStatus, Written},
+    target::Target,
     watchdog::{self, TICK_SECS, Watch},
 };
 
@@ -26,6 +27,7 @@ pub async fn kick_off(aws: &Aws, settings: &Settings, plan: &Plan, job_timeout: 
         start_time: plan.created_at.secs(),
         internal_bucket: settings.internal_bucket.clone(),
         locks_table: settings.locks_table.clone(),
+        target: Target::Lambda,
         wait_seconds: TICK_SECS.min(job_timeout),
     };
     watchdog::start(aws, &settings.watchdog_sfn, &plan.submit_id, &watch).await?;

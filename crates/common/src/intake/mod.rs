@@ -11,6 +11,7 @@
 //! and at the flip everything is in its place and the tick is running.
 
 pub mod answer;
+mod documents;
 pub mod kick_off;
 pub mod package;
 pub mod request;

@@ -12,6 +12,7 @@ use tempfile::TempDir;
 
 use super::{
     answer::{NotAccepted, flow_id},
+    documents::check_documents,
     settings::Settings,
     shape::Problems,
     sources::{Packed, pack_sources},
@@ -84,6 +85,7 @@ impl Package {
 pub async fn package(aws: &Aws, settings: &Settings, job: &Job, run: Run<'_>) -> Result<Package, NotAccepted> {
     let scratch = TempDir::with_prefix("aws-exe-package-")
         .map_err(|error| NotAccepted::Machine(format!("make a folder: {error}")))?;
+    check_documents(aws, job).await?;
     let fetched = fetch_credentials(aws, job).await?;
     let key = run_key(&fetched, job)?;
     let auth = git_auth(&fetched, job)?;

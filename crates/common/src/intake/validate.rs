@@ -23,6 +23,10 @@ use crate::{
 
 /// Lambda ends an invocation after 900 s; the worker needs the last minute to fetch code and to report.
 pub const MAX_LAMBDA_SECONDS: u64 = 840;
+/// CodeBuild ends a build after 36 hours (2,160 minutes); the worker needs ten minutes of them to fetch and to report.
+pub const MAX_CODEBUILD_SECONDS: u64 = 2_160 * 60 - 600;
+/// `aws:runShellScript` runs for at most 48 hours; the worker needs ten minutes of them to fetch and to report.
+pub const MAX_SSM_SECONDS: u64 = 172_800 - 600;
 /// Longest command: the kernel takes at most 128 KiB for one argument, of which the shell's own share is small.
 const MAX_COMMAND_BYTES: usize = 64 * 1024;
 /// Longest value of a variable, for the same reason.
@@ -122,6 +126,7 @@ fn sound_parts(schema: &Value, document: &Value) -> Value {
         "timeout" => Some(1.into()),
         "execution_target" => Some("lambda".into()),
         "git_repo" => Some("org/repo".into()),
+        "ssm_targets" => Some(serde_json::json!({"instance_ids": ["i-unknown"]})),
         _ => None,
     };
     let mut job = shape::sound_fields(schema, None, document, of_job);
@@ -260,6 +265,7 @@ impl Validator<'_> {
             }
         }
         let (target, stop_grace) = self.target(index, order);
+        let ssm = (target == Target::Ssm).then(|| self.ssm(index, order));
         let start_timeout = order.start_timeout.unwrap_or(3600);
         if start_timeout > self.rules.max_job_timeout {
             self.problems.add(
@@ -304,6 +310,7 @@ impl Validator<'_> {
             ssm_paths,
             secret_manager_paths,
             sops_key: order.sops_key.clone(),
+            ssm,
         }
     }
 
@@ -321,36 +328,31 @@ impl Validator<'_> {
             }
         };
         let stop_grace = order.stop_grace.unwrap_or(if target == Target::Lambda { 10 } else { 30 });
-        match target {
-            Target::Lambda => {
-                if order.timeout.saturating_add(stop_grace) > MAX_LAMBDA_SECONDS {
-                    self.problems.add(&at("timeout"), format_args!(
-                        "{} and `stop_grace` {stop_grace} are together more than the {MAX_LAMBDA_SECONDS} s that a `lambda` order may take",
-                        order.timeout
-                    ));
-                }
-                for (field, given) in [
-                    ("ssm_targets", order.ssm_targets.is_some()),
-                    ("ssm_document_name", order.ssm_document_name.is_some()),
-                ] {
-                    if given {
-                        self.problems.add(&at(field), "is only for orders with `execution_target` `ssm`");
-                    }
-                }
-            }
-            Target::Codebuild | Target::Ssm => {
-                let default = if order.execution_target.is_none() { ", the default," } else { "" };
-                let instead = match self.rules.entry {
-                    Entry::Init => "this release runs orders with `\"execution_target\": \"lambda\"`",
-                    Entry::Ssm => "this release runs `lambda` orders, sent to `/init`",
-                };
-                let path = at("execution_target");
-                self.problems.add(&path, format_args!("`{target}`{default} comes with release 0.2; {instead}"));
-                if order.timeout > self.rules.max_job_timeout {
-                    self.problems.add(
-                        &at("timeout"),
-                        format_args!("must be at most {}, not {}", self.rules.max_job_timeout, order.timeout),
-                    );
+        let most = match target {
+            Target::Lambda => MAX_LAMBDA_SECONDS,
+            Target::Codebuild => MAX_CODEBUILD_SECONDS,
+            Target::Ssm => MAX_SSM_SECONDS,
+        };
+        if order.timeout.saturating_add(stop_grace) > most {
+            self.problems.add(&at("timeout"), format_args!(
+                "{} and `stop_grace` {stop_grace} are together more than the {most} s that a `{target}` order may take",
+                order.timeout
+            ));
+        } else if target != Target::Lambda && order.timeout > self.rules.max_job_timeout {
+            self.problems.add(
+                &at("timeout"),
+                format_args!(
+                    "must be at most {}, this deployment's `MAX_JOB_TIMEOUT`, not {}",
+                    self.rules.max_job_timeout, order.timeout
+                ),
+            );
+        }
+        if target != Target::Ssm {
+            for (field, given) in
+                [("ssm_targets", order.ssm_targets.is_some()), ("ssm_document_name", order.ssm_document_name.is_some())]
+            {
+                if given {
+                    self.problems.add(&at(field), "is only for orders with `execution_target` `ssm`");
                 }
             }
         }
@@ -505,6 +507,8 @@ pub fn is_variable_name(name: &str) -> bool {
 pub fn is_engine_variable(name: &str) -> bool {
     ENGINE_VARIABLES.contains(&name) || name.starts_with(ENGINE_PREFIX)
 }
+
+pub mod ssm;
 
 #[cfg(test)]
 mod tests;

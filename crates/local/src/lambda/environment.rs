@@ -10,7 +10,6 @@
 
 use std::{
     path::PathBuf,
-    process::ExitStatus,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -23,7 +22,7 @@ use tokio::{
 };
 
 use crate::{
-    dates,
+    child, dates,
     lambda::{
         FunctionError, Invocation,
         process::{Running, end_processes, inside, kill_group},
@@ -106,7 +105,7 @@ impl Environment {
             if let Err(error) = tokio::fs::remove_dir_all(&scratch).await {
                 tracing::warn!(%error, scratch = %scratch.display(), "an environment's folder could not be removed");
             }
-            exited.send_replace(Some(describe(status)));
+            exited.send_replace(Some(child::describe(status)));
         };
         (environment, supervise)
     }
@@ -214,18 +213,5 @@ impl Environment {
             let how = self.exit.borrow().clone().unwrap_or_else(|| "unknown".to_owned());
             FunctionError::new("Runtime.ExitError", request_id, &format!("Error: Runtime exited with error: {how}"))
         })
-    }
-}
-
-/// How a process ended, in Lambda's words.
-fn describe(status: std::io::Result<ExitStatus>) -> String {
-    use std::os::unix::process::ExitStatusExt as _;
-    match status {
-        Ok(status) => match (status.code(), status.signal()) {
-            (Some(code), _) => format!("exit status {code}"),
-            (None, Some(9)) => "signal: killed".to_owned(),
-            (None, signal) => format!("signal: {}", signal.unwrap_or_default()),
-        },
-        Err(error) => error.to_string(),
     }
 }

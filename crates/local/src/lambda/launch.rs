@@ -2,10 +2,8 @@
 
 use std::{
     collections::HashMap,
-    env,
     ffi::OsString,
-    fs::{self, OpenOptions},
-    io,
+    fs, io,
     path::PathBuf,
     process::Stdio,
     sync::{Arc, PoisonError, RwLock},
@@ -20,7 +18,7 @@ use tokio::process::Command;
 use tokio_util::task::TaskTracker;
 
 use crate::{
-    REGION, arn, ids,
+    arn, child, ids,
     lambda::{FunctionSpec, environment::Environment, process::Running},
     options::FunctionLogs,
     sessions::Sessions,
@@ -73,13 +71,8 @@ impl Launcher {
         let running = Arc::new(Running::new(spec.role.name()));
         let scratch = self.scratch_dir.join(&id);
         fs::create_dir_all(&scratch)?;
-        let output = || match self.logs {
-            FunctionLogs::Inherit => io::stderr().try_clone_to_stdio(),
-            FunctionLogs::File => {
-                let path = self.log_dir.join(format!("{}.log", spec.name));
-                OpenOptions::new().create(true).append(true).open(path).map(Stdio::from)
-            }
-        };
+        let log = self.log_dir.join(format!("{}.log", spec.name));
+        let output = || child::output(self.logs, &log);
         let mut command = Command::new(&self.binary);
         command
             .arg("function")
@@ -121,7 +114,7 @@ impl Launcher {
         let session = self.sessions.open(Arc::clone(running));
         let stack = Stack::embedded();
         let text = |value: &str| value.to_owned();
-        let mut all: Vec<(String, String)> = [
+        let own = [
             // Lambda gives host and port alone; with a path `lambda_runtime` needs the scheme as well.
             ("AWS_LAMBDA_RUNTIME_API", format!("http://127.0.0.1:{}{RUNTIME_PATH}{id}", self.port)),
             ("AWS_LAMBDA_FUNCTION_NAME", spec.name.clone()),
@@ -130,14 +123,6 @@ impl Launcher {
             ("AWS_LAMBDA_INITIALIZATION_TYPE", text("on-demand")),
             ("AWS_LAMBDA_LOG_GROUP_NAME", format!("/aws/lambda/{}", spec.name)),
             ("AWS_LAMBDA_LOG_STREAM_NAME", format!("[$LATEST]{id}")),
-            ("AWS_REGION", text(REGION)),
-            ("AWS_DEFAULT_REGION", text(REGION)),
-            ("AWS_ACCESS_KEY_ID", session.access_key.clone()),
-            ("AWS_SECRET_ACCESS_KEY", session.secret.clone()),
-            ("AWS_SESSION_TOKEN", session.token.clone().unwrap_or_default()),
-            ("AWS_ENDPOINT_URL", format!("http://127.0.0.1:{}", self.port)),
-            // The address of the endpoint is no place for virtual-hosted buckets or for the instance metadata service.
-            ("AWS_EC2_METADATA_DISABLED", text("true")),
             ("HOME", text("/tmp")),
             ("LANG", text("en_US.UTF-8")),
             ("TZ", text(":UTC")),
@@ -151,37 +136,17 @@ impl Launcher {
             (variables::CODEBUILD_PROJECT.name, stack.codebuild_project()),
             (variables::WATCHDOG_SFN.name, arn("states", &format!("stateMachine:{}", stack.state_machine()))),
             (variables::SSM_DOCUMENT.name, stack.ssm_document()),
-            (variables::CLOCK.name, self.clock.to_string()),
             (variables::LOCAL_SOURCES.name, text("1")),
-        ]
-        .into_iter()
-        .map(|(name, value)| (name.to_owned(), value))
-        .collect();
-        all.extend(self.function_env.iter().cloned());
-        let mut all: Vec<(OsString, OsString)> =
-            all.into_iter().map(|(name, value)| (name.into(), value.into())).collect();
+        ];
+        let mut all = child::access(self.port, &session, self.clock);
+        all.extend(own.into_iter().map(|(name, value)| (name.into(), value.into())));
+        // On AWS the project of the builds sets it, and no function.
+        let settings = self.function_env.iter().filter(|(name, _)| name != variables::COMMAND_USER.name);
+        all.extend(settings.map(|(name, value)| (name.into(), value.into())));
         all.push(("TMPDIR".into(), scratch.into()));
         let task_root = self.binary.parent().unwrap_or(std::path::Path::new("/"));
         all.push(("LAMBDA_TASK_ROOT".into(), task_root.into()));
-        all.extend(inherited());
+        all.extend(child::inherited());
         all
-    }
-}
-
-/// What a function gets from the environment of this process: where programs are, and how https is reached from here.
-fn inherited() -> impl Iterator<Item = (OsString, OsString)> {
-    let wanted = |name: &OsString| name == "PATH" || variables::HTTPS_SETTINGS.iter().any(|setting| name == setting);
-    env::vars_os().filter(move |(name, _)| wanted(name))
-}
-
-/// This process's standard error, for a child.
-trait TryCloneToStdio {
-    fn try_clone_to_stdio(&self) -> io::Result<Stdio>;
-}
-
-impl TryCloneToStdio for io::Stderr {
-    fn try_clone_to_stdio(&self) -> io::Result<Stdio> {
-        use std::os::fd::AsFd as _;
-        self.as_fd().try_clone_to_owned().map(Stdio::from)
     }
 }

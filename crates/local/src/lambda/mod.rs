@@ -3,6 +3,7 @@
 //! ```text
 //!   api.rs          what clients call: Invoke and a few Gets
 //!   queue.rs        accepted async events, their retries, their files
+//!   destination.rs  the record of an event that failed for good
 //!   mod.rs          pools: concurrency limits, reuse of environments
 //!   environment.rs  one process with one event at a time
 //!   launch.rs       starting it
@@ -27,6 +28,7 @@ use environment::{Environment, NotTaken};
 use launch::Launcher;
 
 pub(crate) mod api;
+pub(crate) mod destination;
 pub(crate) mod environment;
 pub(crate) mod launch;
 pub(crate) mod process;
@@ -50,6 +52,8 @@ pub(crate) struct FunctionSpec {
     pub(crate) concurrency: usize,
     /// How often an async event is tried again after the function failed.
     pub(crate) retries: u32,
+    /// The function that gets a record of an async event that failed for good.
+    pub(crate) on_failure: Option<Function>,
 }
 
 impl FunctionSpec {
@@ -68,6 +72,8 @@ impl FunctionSpec {
             },
             // The worker is deployed with `maximum_retry_attempts = 0`: what it ran is not run again.
             retries: if role == Function::Worker { 0 } else { 2 },
+            // What a worker that died left is seen to at once, and not only at its order's timeout.
+            on_failure: (role == Function::Worker).then_some(Function::WatchdogCheck),
             name,
         }
     }

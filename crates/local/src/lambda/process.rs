@@ -55,6 +55,11 @@ impl Running {
         self.pid().is_some_and(|pid| peer::has_socket(pid.as_raw(), inode))
     }
 
+    /// Whether this is the process with this number.
+    pub(crate) fn is_process(&self, pid: i32) -> bool {
+        self.pid().is_some_and(|own| own.as_raw() == pid)
+    }
+
     /// Asks the process group to end; the answer is who else is to be gone by then.
     pub(crate) fn terminate(&self) -> Vec<Process> {
         let Some(pid) = self.pid() else { return Vec::new() };
@@ -98,6 +103,7 @@ fn tolerate(result: nix::Result<()>) {
 pub(crate) struct Process {
     pid: i32,
     parent: i32,
+    group: i32,
     started: u64,
     ended: bool,
 }
@@ -110,9 +116,10 @@ impl Process {
         let mut fields = after.split_whitespace();
         let ended = matches!(fields.next()?, "Z" | "X");
         let parent = fields.next()?.parse().ok()?;
-        // The 22nd field of the line; two of those behind the name are read.
-        let started = fields.nth(17)?.parse().ok()?;
-        Some(Self { pid, parent, started, ended })
+        let group = fields.next()?.parse().ok()?;
+        // The 22nd field of the line; three of those behind the name are read.
+        let started = fields.nth(16)?.parse().ok()?;
+        Some(Self { pid, parent, group, started, ended })
     }
 
     fn find(pid: i32) -> Option<Self> {
@@ -156,6 +163,13 @@ pub(crate) fn inside(folder: &Path) -> Vec<Process> {
     pids().filter(works_there).filter_map(Process::find).collect()
 }
 
+/// The process that has this socket open, and its parents up to the first of all; whichever there are.
+pub(crate) fn owners(inode: u64) -> Vec<i32> {
+    let holder = pids().find(|pid| peer::has_socket(*pid, inode));
+    std::iter::successors(holder, |pid| Process::find(*pid).map(|process| process.parent).filter(|pid| *pid > 0))
+        .collect()
+}
+
 /// All processes under `root` that `/proc` knows; none on systems without it.
 fn descendants(root: i32) -> Vec<Process> {
     let mut children: HashMap<i32, Vec<Process>> = HashMap::new();
@@ -185,7 +199,10 @@ mod tests {
     #[test]
     fn a_process_is_read_behind_any_name() {
         let line = "12 (a) b (c) S 7 12 12 0 -1 4194560 1 0 0 0 0 0 0 0 20 0 1 0 987654 1 1";
-        assert_eq!(Process::parse(line), Some(Process { pid: 12, parent: 7, started: 987_654, ended: false }));
+        assert_eq!(
+            Process::parse(line),
+            Some(Process { pid: 12, parent: 7, group: 12, started: 987_654, ended: false })
+        );
         assert_eq!(Process::parse("nonsense"), None);
     }
 }

@@ -3,6 +3,9 @@
 //! An event is accepted once it is stored. It waits for a free environment, is tried again after the function failed
 //! (one minute later, then two), and is given up after six hours. Every try has the same request id. With a data
 //! folder each event is a file until it is done, so a restart delivers it again.
+//!
+//! Of an event that is given up, the function's on-failure destination gets a record, as an event of its own. That is
+//! accepted before the event's file goes: a restart between the two repeats the event, and loses neither.
 
 use std::{
     fs, io,
@@ -12,6 +15,7 @@ use std::{
 };
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
+use bytes::Bytes;
 use common::clock::{Clock, Timestamp};
 use serde::{Deserialize, Serialize};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -20,7 +24,10 @@ use crate::{
     files,
     gate::{Arrival, Gate},
     ids,
-    lambda::{Invocation, Lambda, Pool},
+    lambda::{
+        ASYNC_PAYLOAD_LIMIT, Invocation, Lambda, Pool,
+        destination::{self, Failed, GivenUp},
+    },
     record::Call,
     service::Service,
 };
@@ -106,9 +113,14 @@ impl Queue {
         Ok(())
     }
 
-    /// Stops delivering; what is not done stays stored.
-    pub(crate) async fn shutdown(&self) {
+    /// Stops delivering; what is not done stays stored. To be called before processes are ended.
+    pub(crate) fn close(&self) {
         self.stop.cancel();
+    }
+
+    /// Waits until nothing is delivered any more.
+    pub(crate) async fn shutdown(&self) {
+        self.close();
         self.deliveries.close();
         self.deliveries.wait().await;
     }
@@ -156,16 +168,20 @@ impl Queue {
             let Ok(permit) = pool.enter().await else { return Ok(()) };
             if event.accepted_at.until(self.clock.now()) > MAX_AGE {
                 tracing::warn!(function = event.function, "an event was given up after six hours");
+                self.give_up(pool, &event, &GivenUp::EventAgeExceeded).await?;
                 break;
             }
-            let payload = STANDARD.decode(&event.payload_b64).map_err(io::Error::other)?;
             let invocation = Invocation {
                 request_id: event.request_id.clone(),
-                payload: payload.into(),
+                payload: event.payload()?,
                 arn: pool.spec.arn.clone(),
                 parent: event.parent.clone(),
             };
             let Err(error) = self.lambda.run(pool, invocation, permit).await else { break };
+            if self.stop.is_cancelled() {
+                // It ended because its process was told to; the next start tries again.
+                return Ok(());
+            }
             event.failures += 1;
             tracing::warn!(
                 function = event.function,
@@ -173,17 +189,39 @@ impl Queue {
                 message = error.message,
                 "an async event failed"
             );
-            if event.failures > pool.spec.retries || self.stop.is_cancelled() {
+            if event.failures > pool.spec.retries {
+                self.give_up(pool, &event, &GivenUp::RetriesExhausted(error)).await?;
                 break;
             }
             event.due_at = self.clock.now().plus(Duration::from_secs(60 * u64::from(event.failures)));
             store(path.as_deref(), &event).await?;
         }
-        if self.stop.is_cancelled() {
-            // It ended because its process was told to; the next start tries again.
+        done(path.as_deref()).await
+    }
+
+    /// Sends the record of an event that failed for good to the function's destination, if it has one.
+    async fn give_up(&self, pool: &Pool, event: &Event, why: &GivenUp) -> io::Result<()> {
+        let Some(destination) = pool.spec.on_failure.and_then(|role| self.lambda.of(role)) else { return Ok(()) };
+        let failed = Failed {
+            request_id: &event.request_id,
+            function_arn: &pool.spec.arn,
+            payload: &event.payload()?,
+            tries: event.failures,
+        };
+        let record = destination::record(&failed, why, self.clock.now());
+        if record.len() > ASYNC_PAYLOAD_LIMIT {
+            // As on AWS, where only a metric tells of it.
+            tracing::warn!(function = event.function, "the record of a failed event is too large for its destination");
             return Ok(());
         }
-        done(path.as_deref()).await
+        let invocation = destination.invocation(record, Some(event.request_id.clone()));
+        self.accept(destination, invocation, &format!("on-failure {}", event.function)).await
+    }
+}
+
+impl Event {
+    fn payload(&self) -> io::Result<Bytes> {
+        STANDARD.decode(&self.payload_b64).map(Bytes::from).map_err(io::Error::other)
     }
 }
 

@@ -1,6 +1,6 @@
 //! The operations of S3, between `s3s` (protocol, signatures) and the [`Store`].
 
-use std::{io::SeekFrom, path::Path};
+use std::{io::SeekFrom, path::Path, sync::Arc};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -49,7 +49,7 @@ const KEY_LIMIT: usize = 1024;
 /// The embedded S3.
 #[derive(Debug)]
 pub(crate) struct Objects {
-    pub(crate) store: Store,
+    pub(crate) store: Arc<Store>,
     pub(crate) notifier: Notifier,
     pub(crate) uploads: Uploads,
 }

@@ -65,6 +65,10 @@ impl World {
         aws_sdk_lambda::Client::new(&self.config)
     }
 
+    pub(crate) fn codebuild(&self) -> aws_sdk_codebuild::Client {
+        aws_sdk_codebuild::Client::new(&self.config)
+    }
+
     pub(crate) fn dynamodb(&self) -> aws_sdk_dynamodb::Client {
         aws_sdk_dynamodb::Client::new(&self.config)
     }
@@ -90,6 +94,11 @@ impl World {
             (found.len() >= count).then_some(found)
         })
         .await
+    }
+
+    /// The path of the file that the probe writes to.
+    pub(crate) fn probe_log(&self) -> String {
+        self.folder.path().join("probe.log").display().to_string()
     }
 
     /// Sends one request as it is written here, and returns status and body.
@@ -123,6 +132,24 @@ impl World {
         let headers: Vec<_> = request.headers().collect();
         self.raw(request.method(), &path, &headers, body).await
     }
+}
+
+/// Whether a process is there; one that has ended and that nobody has asked about is not.
+pub(crate) fn is_running(pid: &Value) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit_once(')').is_some_and(|(_, fields)| !fields.trim_start().starts_with('Z'))
+}
+
+/// Starts once more with the same data folder, as a second process would.
+pub(crate) async fn restart(world: World, change: impl FnOnce(&mut Options)) -> World {
+    let World { aws, folder, .. } = world;
+    aws.shutdown().await.unwrap();
+    let mut options = options(&folder);
+    options.data = Some(folder.path().join("data"));
+    change(&mut options);
+    let aws = EmbeddedAws::start(options).await.unwrap();
+    let config = config(&aws.endpoint(), "test", "test").await;
+    World { aws, config, folder }
 }
 
 /// Asks until there is an answer. A test that waits for ever is ended after a minute, with its place.

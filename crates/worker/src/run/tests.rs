@@ -43,6 +43,7 @@ impl Bench {
             deadline: self.deadline,
             deadline_reason: "its time is over",
             stop_grace: self.grace,
+            user: None,
             clock: Clock::REAL,
         };
         let output = |chunk: &[u8]| {

@@ -17,11 +17,8 @@ use crossterm::{
     terminal::{self, Clear, ClearType},
 };
 
-use super::{
-    observe::{OrderState, Update},
-    plain::elapsed,
-    view::sign,
-};
+use super::{observe::Update, plain::elapsed, view::sign};
+use crate::state::OrderState;
 
 /// The live view.
 pub(crate) struct Live {
@@ -107,7 +104,8 @@ fn line(order: &OrderState, last_line: &str, now: Timestamp, width: usize) -> St
         (Status::Running, Some(since)) => format!("{}/{} s", since.until(now).as_secs(), order.timeout),
         _ => elapsed(order).map_or_else(String::new, |seconds| format!("{seconds:.1} s")),
     };
-    let told = order.failure_reason.as_deref().unwrap_or(last_line);
+    let instances = last_line.replace('\n', ", ");
+    let told = order.failure_reason.as_deref().unwrap_or(&instances);
     cut(
         &format!("{} {:<24} {:<10} {time:>10}  {told}", sign(order.status), order.order_name, order.status.as_str()),
         width,

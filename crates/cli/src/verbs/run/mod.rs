@@ -4,7 +4,7 @@
 //! ```text
 //!  submit ─▶ observe (rows, done) ─▶ Update ─▶ view: live lines | plain lines | JSON
 //!               ▲
-//!  Ctrl-C ─▶ cancel the run, go on observing until it ended
+//!  Ctrl-C ─▶ cancel the run, go on observing until it ended; once more ─▶ end at once
 //! ```
 
 mod live;
@@ -14,17 +14,26 @@ mod submit;
 mod view;
 
 use common::{
-    aws::Aws, env::Environment, ids::OrderNum, intake::kick_off::WAKE, keys, objects::Objects, stack::Stack,
+    aws::Aws,
+    env::Environment,
+    ids::{OrderNum, RunId, fresh_nonce},
+    intake::kick_off::WAKE,
+    keys,
+    objects::Objects,
+    run_item::{RunItems, RunStatus},
+    stack::Stack,
     status::Outcome,
 };
 use local::EmbeddedAws;
 use serde_json::Value;
+use tokio::sync::watch;
 
 use crate::{
     args::RunArgs,
     embedded::{self, Wanted},
     exit::{Exit, Failure},
-    job_file,
+    job_file, remote,
+    state::told,
 };
 use observe::Observer;
 use view::View;
@@ -37,7 +46,13 @@ pub(crate) async fn run(args: RunArgs) -> Result<Exit, Failure> {
         texts.iter().map(|text| embedded::named_value(option, text, &environment)).collect::<Result<Vec<_>, _>>()
     };
     let (secrets, parameters) = (named("--secret", &args.secrets)?, named("--parameter", &args.parameters)?);
-    let wanted = Wanted { port: 0, data: args.keep.clone(), concurrency: args.concurrency, testing: &args.testing };
+    let wanted = Wanted {
+        port: 0,
+        data: args.keep.clone(),
+        concurrency: args.concurrency,
+        instances: args.instances.clone(),
+        testing: &args.testing,
+    };
     let embedded = embedded::start(wanted).await?;
     let result = run_in(&embedded, job, secrets, parameters, args.json).await;
     let ended =
@@ -68,76 +83,122 @@ async fn run_in(
             .map_err(|error| Failure::input(format!("`--parameter {name}`: {error}")))?;
     }
     let endpoint = embedded.endpoint();
-    let interrupted = Interrupt::watch()?;
-    let accepted = tokio::select! {
-        accepted = submit::submit(&endpoint, &job) => accepted?,
-        // Nothing was accepted as far as we know; the embedded AWS goes down with all its children.
-        () = interrupted.wait() => return Ok(Exit::Interrupted),
+    let aws = remote::client(&endpoint);
+    let mut watched = Watched {
+        aws: &aws,
+        stack: Stack::embedded(),
+        run_id: fresh_run_id()?,
+        interrupts: Interrupts::watch()?,
+        view: View::choose(json),
+        cancelled: false,
     };
-    let aws = embedded::client(&endpoint);
-    let mut view = View::choose(json);
-    let observer = Observer::new(&aws, Stack::embedded(), accepted.run_id.clone());
-    watch(&aws, observer, &mut view, &interrupted).await
+    if !watched.submit(&endpoint, &job).await? {
+        return Ok(Exit::Interrupted);
+    }
+    watched.watch().await
 }
 
-async fn watch(
-    aws: &Aws,
-    mut observer: Observer<'_>,
-    view: &mut View,
-    interrupted: &Interrupt,
-) -> Result<Exit, Failure> {
-    let mut cancelled = false;
-    loop {
-        let update = tokio::select! {
-            update = observer.next() => update?,
-            () = interrupted.wait(), if !cancelled => {
-                cancelled = true;
-                view.note("interrupted: stopping the run; its commands get SIGINT and their grace time");
-                cancel(aws, &observer).await?;
-                continue;
-            }
-        };
-        let done = update.done.clone();
-        view.show(&update);
-        let Some(done) = done else { continue };
-        let failed = observer.failed(&update).await?;
-        view.finish(&update, &done, &failed);
-        return Ok(if cancelled && done.status == Outcome::Cancelled { Exit::Interrupted } else { done.status.into() });
+/// Drawn here, so that asking again makes no second run, and so that what is not accepted yet can be cancelled.
+fn fresh_run_id() -> Result<RunId, Failure> {
+    fresh_nonce().parse().map_err(|error| Failure::machine(format!("failed to name the run: {error}")))
+}
+
+/// The run, from its submission to its end.
+struct Watched<'a> {
+    aws: &'a Aws,
+    stack: Stack,
+    run_id: RunId,
+    interrupts: Interrupts,
+    view: View,
+    /// Whether the first interrupt has asked for the end of the run.
+    cancelled: bool,
+}
+
+impl Watched<'_> {
+    /// Submits the job; says whether there is a run to watch.
+    async fn submit(&mut self, endpoint: &str, job: &Value) -> Result<bool, Failure> {
+        tokio::select! {
+            accepted = submit::submit(endpoint, &self.run_id, job) => return accepted.map(|()| true),
+            () = self.interrupts.reach(1) => {}
+        }
+        // It may have been accepted a moment ago, and its commands are to be stopped kindly. If it was not, it will find
+        // the request and start nothing.
+        if !self.cancel().await? {
+            return Ok(false);
+        }
+        let table = self.stack.locks_table();
+        let item = RunItems::new(self.aws, &table).get(&self.run_id).await.map_err(told)?;
+        Ok(item.is_some_and(|item| item.status != RunStatus::Submitting))
+    }
+
+    /// Shows the run until it has ended. The first interrupt cancels it, the second ends this at once; then the commands
+    /// are killed with everything else.
+    async fn watch(&mut self) -> Result<Exit, Failure> {
+        let mut observer = Observer::new(self.aws, self.stack.clone(), self.run_id.clone());
+        loop {
+            let seen = if self.cancelled { 2 } else { 1 };
+            let update = tokio::select! {
+                update = observer.next() => update?,
+                () = self.interrupts.reach(seen) => {
+                    if self.cancelled || !self.cancel().await? {
+                        self.view.note("interrupted again: killing the commands");
+                        return Ok(Exit::Interrupted);
+                    }
+                    continue;
+                }
+            };
+            let done = update.done.clone();
+            self.view.show(&update);
+            let Some(done) = done else { continue };
+            let failed = observer.failed(&update).await?;
+            self.view.finish(&update, &done, &failed);
+            let stopped = self.cancelled && done.status == Outcome::Cancelled;
+            return Ok(if stopped { Exit::Interrupted } else { done.status.into() });
+        }
+    }
+
+    /// Asks for the end of the run; says whether that was done before a second interrupt.
+    async fn cancel(&mut self) -> Result<bool, Failure> {
+        self.cancelled = true;
+        self.view.note("interrupted: stopping the run; its commands get SIGINT and their grace time");
+        let (bucket, key) = (self.stack.internal_bucket(), keys::cancel(&self.run_id, OrderNum::RUN));
+        let objects = Objects::new(self.aws, &bucket);
+        tokio::select! {
+            put = objects.put(&key, WAKE) => put.map(|()| true).map_err(told),
+            () = self.interrupts.reach(2) => Ok(false),
+        }
     }
 }
 
-async fn cancel(aws: &Aws, observer: &Observer<'_>) -> Result<(), Failure> {
-    let bucket = Stack::embedded().internal_bucket();
-    let put = Objects::new(aws, &bucket).put(&keys::cancel(observer.run_id(), OrderNum::RUN), WAKE).await;
-    put.map_err(|error| Failure::machine(error.to_string()))
+/// Ctrl-C and SIGTERM, counted from the moment they are watched for.
+struct Interrupts {
+    seen: watch::Receiver<u32>,
 }
 
-/// Ctrl-C, remembered from the moment it is watched for.
-struct Interrupt {
-    seen: tokio::sync::watch::Receiver<bool>,
-}
-
-impl Interrupt {
+impl Interrupts {
     fn watch() -> Result<Self, Failure> {
         use tokio::signal::unix::{SignalKind, signal};
         let of = |kind| signal(kind).map_err(|error| Failure::machine(format!("failed to watch for signals: {error}")));
         let (mut interrupt, mut terminate) = (of(SignalKind::interrupt())?, of(SignalKind::terminate())?);
-        let (tell, seen) = tokio::sync::watch::channel(false);
+        let (tell, seen) = watch::channel(0);
         tokio::spawn(async move {
-            tokio::select! {
-                _ = interrupt.recv() => {}
-                _ = terminate.recv() => {}
+            loop {
+                tokio::select! {
+                    _ = interrupt.recv() => {}
+                    _ = terminate.recv() => {}
+                    () = tell.closed() => return,
+                }
+                tell.send_modify(|seen| *seen += 1);
             }
-            tell.send_replace(true);
-            // Held open, so that whoever waits waits for the value and not for this task's end.
-            tell.closed().await;
         });
         Ok(Self { seen })
     }
 
-    async fn wait(&self) {
+    /// Waits until there were so many.
+    async fn reach(&self, count: u32) {
         let mut seen = self.seen.clone();
-        if seen.wait_for(|seen| *seen).await.is_err() {
+        if seen.wait_for(|seen| *seen >= count).await.is_err() {
+            // The watching task ends after this does.
             std::future::pending::<()>().await;
         }
     }

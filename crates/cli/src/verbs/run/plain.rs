@@ -2,12 +2,13 @@
 
 use std::fmt::Write as _;
 
-use common::status::Status;
+use common::{status::Status, target::Target};
 
 use super::{
-    observe::{Done, FailedOrder, OrderState, Update},
+    observe::{FailedOrder, Update},
     view::sign,
 };
+use crate::state::{Done, OrderState};
 
 /// A change of one order.
 pub(crate) fn change(order: &OrderState, last_line: Option<&String>) -> String {
@@ -15,9 +16,14 @@ pub(crate) fn change(order: &OrderState, last_line: Option<&String>) -> String {
     if let Some(seconds) = elapsed(order) {
         push(&mut line, format_args!(" after {seconds:.1} s"));
     }
-    let told = order.failure_reason.as_ref().or(last_line.filter(|line| !line.is_empty()));
+    let has_instances = order.execution_target == Target::Ssm;
+    let last_line = last_line.filter(|line| !line.is_empty());
+    let told = order.failure_reason.as_ref().or(last_line.filter(|_| !has_instances));
     if let (Status::Ended(_), Some(told)) = (order.status, told) {
         push(&mut line, format_args!(": {told}"));
+    }
+    for instance in last_line.filter(|_| has_instances).into_iter().flat_map(|lines| lines.lines()) {
+        push(&mut line, format_args!("\n    {instance}"));
     }
     line
 }

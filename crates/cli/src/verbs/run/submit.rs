@@ -2,10 +2,7 @@
 
 use std::time::Duration;
 
-use common::{
-    http::Http,
-    ids::{RunId, fresh_nonce},
-};
+use common::{http::Http, ids::RunId};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -16,12 +13,6 @@ const PAUSE: Duration = Duration::from_millis(500);
 /// How often: the submission's own function is ended after 300 s.
 const ATTEMPTS: u32 = 700;
 
-/// An accepted job.
-#[derive(Debug)]
-pub(crate) struct Accepted {
-    pub(crate) run_id: RunId,
-}
-
 #[derive(Deserialize)]
 struct Answer {
     #[serde(default)]
@@ -30,12 +21,11 @@ struct Answer {
     errors: Vec<String>,
 }
 
-/// Submits a job and waits until it is accepted or refused.
-pub(crate) async fn submit(endpoint: &str, job: &Value) -> Result<Accepted, Failure> {
+/// Submits a job as this run and waits until it is accepted or refused.
+pub(crate) async fn submit(endpoint: &str, run_id: &RunId, job: &Value) -> Result<(), Failure> {
     let machine = |error: &dyn std::fmt::Display| Failure::machine(format!("failed to submit the job: {error}"));
     // A little longer than the HTTP API's own limit of 30 s.
     let http = Http::new(Duration::from_secs(40)).map_err(|error| machine(&error))?;
-    let run_id: RunId = fresh_nonce().parse().map_err(|error| machine(&error))?;
     let body = json!({"job": job, "run_id": run_id}).to_string().into_bytes();
     let mut last = "it was not answered".to_owned();
     for _ in 0..ATTEMPTS {
@@ -44,7 +34,7 @@ pub(crate) async fn submit(endpoint: &str, job: &Value) -> Result<Accepted, Fail
         let answer = sent.map_err(|error| machine(&error))?;
         let told: Answer = serde_json::from_slice(&answer.body).unwrap_or(Answer { error: None, errors: Vec::new() });
         match answer.status {
-            200 => return Ok(Accepted { run_id }),
+            200 => return Ok(()),
             // Being submitted by the invocation before, which the HTTP API no longer waited for.
             409 | 503 => last = told.error.unwrap_or_else(|| format!("status {}", answer.status)),
             400..=499 => {

@@ -14,9 +14,10 @@ use serde_json::json;
 
 use super::{
     live::Live,
-    observe::{Done, FailedOrder, OrderState, Update},
+    observe::{FailedOrder, Update},
     plain,
 };
+use crate::state::{Done, OrderState};
 
 /// Version of the JSON lines.
 const JSON_VERSION: u32 = 1;

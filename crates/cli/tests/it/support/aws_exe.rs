@@ -1,9 +1,19 @@
 //! The binary as a person calls it: arguments in, exit code and output out.
 
 use std::{
+    io::Read,
     path::Path,
-    process::{Command, Output, Stdio},
+    process::{Child, Command, Output, Stdio},
+    sync::{Arc, Mutex},
+    thread::JoinHandle,
 };
+
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
+
+use super::{Stack, wait};
 
 /// The binary under test.
 pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_aws-exe");
@@ -34,9 +44,94 @@ impl Said {
 /// A call with these arguments, in this folder, and with nothing of the engine's in its environment.
 pub(crate) fn command(folder: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(BINARY);
-    command.args(arguments).current_dir(folder).env("TMPDIR", folder).env_remove("AWS_EXE_SYS_JOB_JSON");
+    command
+        .args(arguments)
+        .current_dir(folder)
+        .env("TMPDIR", folder)
+        .env_remove("AWS_EXE_SYS_JOB_JSON")
+        .env_remove("AWS_ENDPOINT_URL");
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command
+}
+
+impl Stack {
+    /// A call of a verb that speaks to this stack.
+    pub(crate) fn verb(&self, arguments: &[&str]) -> Command {
+        let mut command = command(self.marker(), arguments);
+        command.env("AWS_ENDPOINT_URL", self.endpoint());
+        command
+    }
+
+    /// Calls a verb that speaks to this stack, and waits.
+    pub(crate) async fn call(&self, arguments: &[&str]) -> Said {
+        call(self.verb(arguments)).await
+    }
+}
+
+/// A call that is watched while it runs.
+pub(crate) struct Speaking {
+    child: Child,
+    /// Standard output and standard error.
+    heard: [Heard; 2],
+}
+
+/// What came so far.
+struct Heard {
+    text: Arc<Mutex<Vec<u8>>>,
+    listening: JoinHandle<()>,
+}
+
+impl Speaking {
+    /// Starts it.
+    pub(crate) fn start(mut command: Command) -> Self {
+        let mut child = command.spawn().unwrap();
+        let (stdout, stderr) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
+        Self { child, heard: [Heard::from(stdout), Heard::from(stderr)] }
+    }
+
+    /// Sends it a signal, as a terminal does to the processes in its foreground.
+    pub(crate) fn signal(&self, signal: Signal) {
+        kill(Pid::from_raw(self.child.id().try_into().unwrap()), signal).unwrap();
+    }
+
+    /// Waits until it has written exactly this to standard output.
+    pub(crate) async fn until_stdout(&self, text: &str) {
+        let came = wait::within_limit(async || (self.text(0) == text).then_some(())).await;
+        assert!(came.is_some(), "waited in vain for the output {text:?}, not {:?} and\n{}", self.text(0), self.text(1));
+    }
+
+    /// Waits until standard error has this part.
+    pub(crate) async fn until_stderr(&self, part: &str) {
+        wait::until(&format!("{part:?} on standard error"), async || self.text(1).contains(part).then_some(())).await;
+    }
+
+    /// Waits for its end.
+    pub(crate) async fn end(mut self) -> Said {
+        let status = wait::until("a call to end", async || self.child.try_wait().unwrap()).await;
+        let [stdout, stderr] = self.heard.map(|heard| {
+            heard.listening.join().unwrap();
+            String::from_utf8(std::mem::take(&mut *heard.text.lock().unwrap())).unwrap()
+        });
+        Said { code: status.code().unwrap_or(-1), stdout, stderr }
+    }
+
+    fn text(&self, output: usize) -> String {
+        String::from_utf8_lossy(&self.heard[output].text.lock().unwrap()).into_owned()
+    }
+}
+
+impl Heard {
+    fn from(mut output: impl Read + Send + 'static) -> Self {
+        let text: Arc<Mutex<Vec<u8>>> = Arc::default();
+        let heard = Arc::clone(&text);
+        let listening = std::thread::spawn(move || {
+            let mut chunk = [0; 4096];
+            while let Ok(length @ 1..) = output.read(&mut chunk) {
+                heard.lock().unwrap().extend_from_slice(&chunk[..length]);
+            }
+        });
+        Self { text, listening }
+    }
 }
 
 /// Calls and waits.

@@ -44,6 +44,23 @@ impl Job {
         self
     }
 
+    /// Where it runs; an SSM order on the one instance that is there by default.
+    pub(crate) fn on(self, target: &str) -> Self {
+        let order = self.its("execution_target", target);
+        if target == "ssm" { order.on_instances(["i-local"]) } else { order }
+    }
+
+    /// It runs on these instances.
+    pub(crate) fn on_instances<I: Into<String>>(self, ids: impl IntoIterator<Item = I>) -> Self {
+        let ids: Vec<String> = ids.into_iter().map(I::into).collect();
+        self.its("execution_target", "ssm").its("ssm_targets", json!({"instance_ids": ids}))
+    }
+
+    /// It runs on the instances with this tag.
+    pub(crate) fn on_tagged(self, key: &str, value: &str) -> Self {
+        self.its("execution_target", "ssm").its("ssm_targets", json!({"tags": {key: value}}))
+    }
+
     /// Its commands.
     pub(crate) fn cmds<C: Into<String>>(self, cmds: impl IntoIterator<Item = C>) -> Self {
         self.its("cmds", cmds.into_iter().map(C::into).collect::<Vec<String>>())

@@ -35,6 +35,7 @@ pub(crate) struct Builder {
     variables: Vec<(String, String)>,
     script: Vec<Value>,
     record: bool,
+    instances: Option<String>,
 }
 
 /// A running embedded AWS. Ends with the test; if the test fails, it shows what the functions logged.
@@ -136,6 +137,12 @@ impl Builder {
         self
     }
 
+    /// These instances, as YAML.
+    pub(crate) fn instances(mut self, yaml: &str) -> Self {
+        self.instances = Some(yaml.to_owned());
+        self
+    }
+
     /// Every call is recorded.
     pub(crate) fn record(mut self) -> Self {
         self.record = true;
@@ -163,6 +170,11 @@ impl Builder {
             let path = folder.path().join("faults.json");
             std::fs::write(&path, serde_json::to_vec(&self.script).unwrap()).unwrap();
             command.arg("--faults").arg(path);
+        }
+        if let Some(instances) = &self.instances {
+            let path = folder.path().join("instances.yaml");
+            std::fs::write(&path, instances).unwrap();
+            command.arg("--instances").arg(path);
         }
         if self.record {
             command.arg("--record").arg(folder.path().join("calls.jsonl"));

@@ -4,6 +4,7 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
+use crate::order::SsmTargets;
 
 fn rules() -> Rules {
     Rules {
@@ -64,7 +65,7 @@ fn auto_is_lambda_as_long_as_that_lasts() {
         validate(&document(json!({}), order), &rules()).map(|job| job.orders[0].target)
     };
     assert_eq!(at(830, 10), Ok(Target::Lambda));
-    assert!(at(831, 10).unwrap_err()[0].starts_with("orders[0].execution_target: `codebuild`"));
+    assert_eq!(at(831, 10), Ok(Target::Codebuild));
     assert!(at(u64::MAX, 10).is_err());
 }
 
@@ -211,4 +212,73 @@ proptest! {
             }
         }
     }
+}
+
+#[test]
+fn ssm_orders_name_their_instances_one_way() {
+    let of = |order: Value| problems(&rules(), &document(json!({}), order));
+    let ssm = |targets: Value| json!({"execution_target": "ssm", "ssm_targets": targets});
+    assert_eq!(
+        of(json!({"execution_target": "ssm"})),
+        ["orders[0].ssm_targets: is missing: an `ssm` order names its instances by id or by tag"]
+    );
+    for (targets, problem) in [
+        (json!({}), "orders[0].ssm_targets: names no instance; use `instance_ids` or `tags`"),
+        (
+            json!({"instance_ids": ["i-1"], "tags": {"A": "b"}}),
+            "orders[0].ssm_targets: names instances by `instance_ids` and by `tags`; use one of them",
+        ),
+        (
+            json!({"instance_ids": ["i-1", "web"]}),
+            "orders[0].ssm_targets.instance_ids[1]: `web` must be an instance id such as `i-0123456789abcdef0` or `mi-0123456789abcdef0`",
+        ),
+        (json!({"instance_ids": ["i-1", "i-1"]}), "orders[0].ssm_targets.instance_ids[1]: names `i-1` a second time"),
+        (json!({"tags": {}}), "orders[0].ssm_targets.tags: names no tag"),
+        (json!({"tags": {"A": []}}), "orders[0].ssm_targets.tags.A: must have 1 to 50 values, not 0"),
+        (
+            json!({"tags": {"A": "b", "C": "d"}, "max_errors": "1"}),
+            "orders[0].ssm_targets.max_errors: counts within one command and works with at most 50 instance ids or a single tag; use several orders",
+        ),
+        (
+            json!({"tags": {"A": "b"}, "max_concurrency": "none"}),
+            "orders[0].ssm_targets.max_concurrency: must be a number from 1 or a percentage up to `100%`, not `none`",
+        ),
+    ] {
+        assert_eq!(of(ssm(targets)), [problem]);
+    }
+    let many: Vec<_> = (0..1_001).map(|number| format!("i-{number}")).collect();
+    let found = of(ssm(json!({"instance_ids": many})));
+    assert!(
+        found.len() == 1 && found[0].contains("ssm_targets.instance_ids") && found[0].contains("1000"),
+        "{found:?}"
+    );
+    let batch: Vec<_> = (0..51).map(|number| format!("i-{number}")).collect();
+    assert!(of(ssm(json!({"instance_ids": batch, "max_concurrency": "1"})))[0].contains("at most 50 instance ids"));
+    assert_eq!(
+        of(json!({"execution_target": "codebuild", "ssm_targets": {"instance_ids": ["i-1"]}})),
+        ["orders[0].ssm_targets: is only for orders with `execution_target` `ssm`"]
+    );
+    let order = accepted(&rules(), &document(json!({}), ssm(json!({"tags": {"Role": "web"}, "max_errors": "10%"}))));
+    let expected = SsmTargets::Tags([("Role".to_owned(), vec!["web".to_owned()])].into());
+    let order = &order.orders[0];
+    assert_eq!((order.stop_grace, &order.ssm.as_ref().unwrap().targets), (30, &expected));
+}
+
+#[test]
+fn every_target_has_a_longest_timeout() {
+    let of = |target: &str, timeout: u64, most: u64| {
+        let order = json!({"execution_target": target, "timeout": timeout, "stop_grace": 0,
+            "ssm_targets": if target == "ssm" { json!({"instance_ids": ["i-1"]}) } else { Value::Null }});
+        let mut order = order;
+        if target != "ssm" {
+            order.as_object_mut().unwrap().remove("ssm_targets");
+        }
+        problems(&Rules { max_job_timeout: most, ..rules() }, &document(json!({}), order))
+    };
+    for (target, most) in [("codebuild", MAX_CODEBUILD_SECONDS), ("ssm", MAX_SSM_SECONDS)] {
+        assert!(of(target, most, 1_000_000).is_empty());
+        assert!(of(target, most + 1, 1_000_000)[0].starts_with("orders[0].timeout: "));
+        assert!(of(target, 79_201, 79_200)[0].contains("`MAX_JOB_TIMEOUT`"));
+    }
+    assert!(of("lambda", 841, 79_200)[0].contains("a `lambda` order may take"));
 }

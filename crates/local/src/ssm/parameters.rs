@@ -1,4 +1,4 @@
-//! Systems Manager: Parameter Store. Run Command comes in a later release.
+//! Parameter Store.
 
 use std::{
     collections::BTreeMap,
@@ -13,7 +13,16 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
-use crate::{arn, dates, errors::ApiError, files, service::Service};
+use crate::{
+    arn, dates,
+    errors::ApiError,
+    files,
+    service::Service,
+    ssm::{
+        Answer,
+        request::{list, text, validation},
+    },
+};
 
 /// Largest value of the standard tier in bytes.
 const STANDARD_LIMIT: usize = 4 * 1024;
@@ -48,15 +57,13 @@ impl fmt::Debug for Parameter {
 
 /// The embedded Parameter Store.
 #[derive(Debug)]
-pub(crate) struct Ssm {
+pub(crate) struct Parameters {
     clock: Clock,
     file: Option<PathBuf>,
-    parameters: Mutex<BTreeMap<String, Parameter>>,
+    by_name: Mutex<BTreeMap<String, Parameter>>,
 }
 
-type Answer = Result<Value, ApiError>;
-
-impl Ssm {
+impl Parameters {
     /// Opens what is in `file`.
     pub(crate) fn open(clock: Clock, file: Option<PathBuf>) -> io::Result<Self> {
         let parameters = match file.as_ref().map(fs::read) {
@@ -64,7 +71,7 @@ impl Ssm {
             Some(Err(error)) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => BTreeMap::new(),
         };
-        Ok(Self { clock, file, parameters: Mutex::new(parameters) })
+        Ok(Self { clock, file, by_name: Mutex::new(parameters) })
     }
 
     /// Serves one call whose signature is good.
@@ -196,7 +203,7 @@ impl Ssm {
 
     /// The parameters that have not expired.
     fn live(&self) -> MutexGuard<'_, BTreeMap<String, Parameter>> {
-        let mut parameters = self.parameters.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut parameters = self.by_name.lock().unwrap_or_else(PoisonError::into_inner);
         let now = self.clock.now();
         parameters.retain(|_, parameter| parameter.expires.is_none_or(|expires| now < expires));
         parameters
@@ -304,20 +311,6 @@ fn check_name(name: &str) -> Result<(), ApiError> {
 
 fn decrypts(request: &Value) -> bool {
     request.get("WithDecryption").and_then(Value::as_bool) == Some(true)
-}
-
-fn text<'r>(request: &'r Value, field: &str) -> Result<&'r str, ApiError> {
-    request.get(field).and_then(Value::as_str).ok_or_else(|| validation(&format!("`{field}` must not be null")))
-}
-
-fn list<'r>(request: &'r Value, field: &str) -> Result<Vec<&'r str>, ApiError> {
-    let items = request.get(field).and_then(Value::as_array);
-    let items = items.ok_or_else(|| validation(&format!("`{field}` must not be null")))?;
-    Ok(items.iter().filter_map(Value::as_str).collect())
-}
-
-fn validation(message: &str) -> ApiError {
-    ApiError::client("ValidationException", message)
 }
 
 fn not_found(name: &str) -> ApiError {

@@ -1,0 +1,93 @@
+//! Workers that are gone: their orders end at once and not at their timeout, and what the worker could still tell is told.
+
+use common::clock::Clock;
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
+
+use crate::support::{
+    Failed, Stack, StartLog, Succeeded, expect,
+    expect::expect_success,
+    faults::{at, delivery_to},
+    job, wait,
+};
+
+const TARGETS: [&str; 3] = ["lambda", "codebuild", "ssm"];
+
+/// Waits until a command has written the number of its worker's process.
+async fn worker(starts: &StartLog) -> Pid {
+    let pid =
+        wait::until("the worker's number", async || starts.lines().first().and_then(|line| line.parse().ok())).await;
+    Pid::from_raw(pid)
+}
+
+#[tokio::test]
+async fn a_killed_worker_ends_its_order_at_once() {
+    for target in TARGETS {
+        let stack = Stack::start().await;
+        let starts = StartLog::of(&stack);
+        // An hour: whoever waits for the timeout waits longer than this test.
+        let job =
+            job().order("a").on(target).cmds([starts.note("$PPID"), "sleep 3600".to_owned()]).order("b").after(["a"]);
+        let run = stack.submit(&job).await;
+        let worker = worker(&starts).await;
+        let killed = Clock::REAL.now();
+        kill(worker, Signal::SIGKILL).unwrap();
+        let ended = expect(&run, Failed, [("a", Failed), ("b", Failed)]).await;
+        println!("{target}: a killed worker's run was over after {:?}", killed.until(Clock::REAL.now()));
+        let reason = ended.rows[0]["failure_reason"].as_str().unwrap();
+        let told = match target {
+            "lambda" => "its Lambda invocation failed",
+            "codebuild" => "its build failed",
+            _ => "its command ended as Failed",
+        };
+        assert!(reason.contains(told), "{target}: {reason}");
+    }
+}
+
+#[tokio::test]
+async fn an_invocation_that_never_claims_ends_its_order_at_once() {
+    // The function dies before its first call could be answered.
+    let stack = Stack::start().faults([at("s3", "GetObject").by("worker").then("kill_before")]).await;
+    let starts = StartLog::of(&stack);
+    let run = stack.submit(&job().order("a").cmds([starts.start()])).await;
+    expect(&run, Failed, [("a", Failed)]).await;
+    starts.each_once([]);
+    assert_eq!(run.claim("0001").await.unwrap()["by"], "engine");
+}
+
+#[tokio::test]
+async fn a_result_that_cannot_be_delivered_is_told_by_the_way_the_worker_ends() {
+    for (target, function) in [("lambda", "worker"), ("codebuild", "codebuild"), ("ssm", "instance")] {
+        // All attempts by both ways: the signed URL and the role.
+        let refused = at("s3", "PutObject").by(function).about("result.json").times(40).refused("AccessDenied");
+        let stack = Stack::start().faults([refused]).await;
+        let starts = StartLog::of(&stack);
+        let run = stack.submit(&job().order("a").on(target).cmds([starts.start()])).await;
+        let ended = expect(&run, Succeeded, [("a", Succeeded)]).await;
+        starts.each_once(["a"]);
+        drop(ended);
+        let result = run.result_of("a").await;
+        let text = result.to_string();
+        assert!(text.contains("could not deliver") || target == "ssm", "{target}: {result:#}");
+    }
+}
+
+#[tokio::test]
+async fn the_end_of_a_worker_that_has_not_the_order_changes_nothing() {
+    // The event is delivered twice; the second worker is turned away and dies, with the same request id as the first.
+    let stack = Stack::start().speed(10).faults([delivery_to("worker").then("duplicate")]).await;
+    let starts = StartLog::of(&stack);
+    let gate = stack.path("go");
+    let held = format!("{}; until [ -e '{}' ]; do sleep 0.02; done", starts.start(), gate.display());
+    let run = stack.submit(&job().order("a").cmds([held])).await;
+    starts.until("a").await;
+    wait::until("the second worker to be turned away", async || {
+        (stack.count("worker", "PutObject").await >= 2).then_some(())
+    })
+    .await;
+    std::fs::write(gate, "").unwrap();
+    expect_success(&run).await;
+    starts.each_once(["a"]);
+}

@@ -1,0 +1,227 @@
+//! The one result of an SSM order out of its instances': pure, and the same whoever composes it.
+
+use crate::{
+    claim::Ending, clock::Timestamp, ids::InstanceId, outcome::OrderResult, status::Outcome, worker_event::WorkerEvent,
+};
+
+/// Bytes of logs that travel in the order's result, shared by its instances: as much as of any order.
+const LOG_BYTES: usize = 256 << 10;
+/// An instance's part of them, at least, so that the last lines of each can be read.
+const LEAST_LOG_BYTES: usize = 512;
+/// Bytes of events that travel in the order's result: what a hundred full events have.
+const EVENT_BYTES: usize = 100 * (64 << 10);
+/// Instances that the reason names.
+const NAMED: usize = 5;
+
+/// Takes the results of the instances one by one, in order.
+#[derive(Debug)]
+pub struct Composer {
+    log_bytes: usize,
+    logs: String,
+    lines: String,
+    sections: String,
+    truncated: bool,
+    has_logs: bool,
+    events: Vec<WorkerEvent>,
+    event_bytes: usize,
+    dropped: Option<(u64, Timestamp)>,
+    total: usize,
+    unsuccessful: Vec<String>,
+    outcomes: Vec<Outcome>,
+    first_failure: Option<(Option<i32>, Option<usize>)>,
+    started_at: Option<Timestamp>,
+    finished_at: Option<Timestamp>,
+}
+
+impl Composer {
+    /// For so many instances, whose whole logs lie below the key `logs`.
+    pub fn new(instances: usize, logs: String) -> Self {
+        Self {
+            log_bytes: (LOG_BYTES / instances.max(1)).max(LEAST_LOG_BYTES),
+            logs,
+            lines: String::new(),
+            sections: String::new(),
+            truncated: false,
+            has_logs: false,
+            events: Vec::new(),
+            event_bytes: 0,
+            dropped: None,
+            total: 0,
+            unsuccessful: Vec::new(),
+            outcomes: Vec::new(),
+            first_failure: None,
+            started_at: None,
+            finished_at: None,
+        }
+    }
+
+    /// Takes the result of the next instance.
+    pub fn add(&mut self, instance: &InstanceId, result: OrderResult) {
+        self.total += 1;
+        self.outcomes.push(result.status);
+        let told = match &result.reason {
+            Some(reason) => format!("{}: {reason}", result.status),
+            None => result.status.to_string(),
+        };
+        self.lines.extend([instance.as_str(), " ", &told, "\n"]);
+        if result.status != Outcome::Succeeded {
+            self.unsuccessful.push(format!("`{instance}` {told}"));
+            self.first_failure.get_or_insert((result.exit_code, result.failed_command));
+        }
+        let (log, cut) = cut(&result.log, self.log_bytes);
+        if !log.is_empty() {
+            self.sections.extend(["\n── ", instance.as_str(), " ──\n", log.trim_end_matches('\n'), "\n"]);
+        }
+        self.truncated |= cut || result.log_truncated == Some(true);
+        self.has_logs |= result.log_location.is_some();
+        for mut event in result.events {
+            event.data.entry("instance_id").or_insert_with(|| instance.as_str().into());
+            self.event(event);
+        }
+        self.started_at = [self.started_at, result.started_at].into_iter().flatten().min();
+        self.finished_at = self.finished_at.max(result.finished_at);
+    }
+
+    fn event(&mut self, event: WorkerEvent) {
+        let bytes = serde_json::to_vec(&event.data).map_or(0, |data| data.len()) + event.event_type.len();
+        if self.event_bytes + bytes > EVENT_BYTES {
+            let (count, newest) = self.dropped.unwrap_or_default();
+            self.dropped = Some((count + 1, newest.max(event.epoch)));
+        } else {
+            self.event_bytes += bytes;
+            self.events.push(event);
+        }
+    }
+
+    /// The order's result. `ending` is how the engine ended the order, if it did: it says what the order ended as,
+    /// unless all its instances succeeded before that could take effect.
+    pub fn finish(mut self, ending: Option<&Ending>) -> OrderResult {
+        if let Some((count, epoch)) = self.dropped {
+            let data = [("count".to_owned(), count.into())].into_iter().collect();
+            let (event_type, status) = ("events_dropped".to_owned(), "warning".to_owned());
+            self.events.push(WorkerEvent { event_type, status, epoch, data });
+        }
+        let has = |outcome| self.outcomes.contains(&outcome);
+        let status = if self.unsuccessful.is_empty() {
+            Outcome::Succeeded
+        } else if let Some(ending) = ending {
+            ending.outcome
+        } else {
+            let worst = [Outcome::Failed, Outcome::TimedOut, Outcome::Cancelled].into_iter().find(|o| has(*o));
+            worst.unwrap_or(Outcome::Failed)
+        };
+        let (exit_code, failed_command) = self.first_failure.unwrap_or((Some(0), None));
+        OrderResult {
+            status,
+            log: format!("{}{}", self.lines, self.sections),
+            schema_version: Some(1),
+            reason: reason(self.total, &self.unsuccessful),
+            exit_code,
+            failed_command,
+            started_at: self.started_at,
+            finished_at: self.finished_at,
+            writer: Some(crate::claim::ENGINE.to_owned()),
+            log_truncated: Some(self.truncated),
+            log_location: self.has_logs.then_some(self.logs),
+            events: self.events,
+        }
+    }
+}
+
+fn reason(total: usize, unsuccessful: &[String]) -> Option<String> {
+    let named = unsuccessful.iter().take(NAMED).map(String::as_str).collect::<Vec<_>>().join("; ");
+    let more = unsuccessful.len().saturating_sub(NAMED);
+    let more = if more == 0 { String::new() } else { format!("; and {more} more") };
+    let noun = if total == 1 { "instance" } else { "instances" };
+    (!unsuccessful.is_empty())
+        .then(|| format!("{} of {total} {noun} did not succeed: {named}{more}", unsuccessful.len()))
+}
+
+/// Beginning and end of a log; whether something is left out.
+fn cut(log: &str, limit: usize) -> (String, bool) {
+    if log.len() <= limit {
+        return (log.to_owned(), false);
+    }
+    let head = &log[..log.floor_char_boundary(limit / 2)];
+    let tail = &log[log.ceil_char_boundary(log.len() - limit / 2)..];
+    (format!("{head}\n… {} bytes left out …\n{tail}", log.len() - head.len() - tail.len()), true)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::{collection::vec, prelude::*};
+
+    use super::*;
+
+    fn instance(number: usize) -> InstanceId {
+        format!("i-{number}").parse().unwrap()
+    }
+
+    fn result(status: Outcome, log: &str) -> OrderResult {
+        let reason = (status != Outcome::Succeeded).then(|| "command 1 of 1 exited with 3".to_owned());
+        OrderResult {
+            log: log.to_owned(),
+            reason,
+            exit_code: Some(if status == Outcome::Succeeded { 0 } else { 3 }),
+            ..OrderResult::of_engine(status, "", Timestamp::from_secs(7))
+        }
+    }
+
+    fn composed(results: &[OrderResult], ending: Option<&Ending>) -> OrderResult {
+        let mut composer = Composer::new(results.len(), "logs/r/0001/".to_owned());
+        for (number, result) in results.iter().enumerate() {
+            composer.add(&instance(number), result.clone());
+        }
+        composer.finish(ending)
+    }
+
+    #[test]
+    fn one_of_three_that_fails_fails_the_order_and_is_named() {
+        let results =
+            [result(Outcome::Succeeded, "fine\n"), result(Outcome::Failed, "no\n"), result(Outcome::Succeeded, "")];
+        let order = composed(&results, None);
+        assert_eq!((order.status, order.exit_code), (Outcome::Failed, Some(3)));
+        assert_eq!(
+            order.log,
+            "i-0 succeeded\ni-1 failed: command 1 of 1 exited with 3\ni-2 succeeded\n\n── i-0 ──\nfine\n\n── i-1 ──\nno\n"
+        );
+        assert_eq!(
+            order.reason.unwrap(),
+            "1 of 3 instances did not succeed: `i-1` failed: command 1 of 1 exited with 3"
+        );
+    }
+
+    #[test]
+    fn the_engines_ending_counts_unless_all_succeeded() {
+        let ending = Ending { outcome: Outcome::Cancelled, reason: "the order was cancelled".to_owned() };
+        let all = [result(Outcome::Succeeded, ""), result(Outcome::Succeeded, "")];
+        assert_eq!(composed(&all, Some(&ending)).status, Outcome::Succeeded);
+        let some = [result(Outcome::Succeeded, ""), result(Outcome::Failed, "")];
+        assert_eq!(composed(&some, Some(&ending)).status, Outcome::Cancelled);
+    }
+
+    #[test]
+    fn events_tell_their_instance_and_are_bounded() {
+        let data = [("text".to_owned(), "x".repeat(60_000).into())].into_iter().collect();
+        let event =
+            WorkerEvent { event_type: "e".to_owned(), status: "info".to_owned(), epoch: Timestamp::from_secs(1), data };
+        let one = OrderResult { events: vec![event; 80], ..result(Outcome::Succeeded, "") };
+        let order = composed(&[one.clone(), one], None);
+        assert_eq!(order.events[0].data["instance_id"], "i-0");
+        let last = order.events.last().unwrap();
+        assert_eq!((last.event_type.as_str(), order.events.len() - 1), ("events_dropped", 109));
+        assert_eq!(last.data["count"], 160 - 109);
+    }
+
+    proptest! {
+        #[test]
+        fn logs_stay_within_bounds_and_between_characters(
+            logs in vec("[a-zäö\n]{0,3000}", 1..40), repeat in 1..60_usize,
+        ) {
+            let results: Vec<_> = logs.iter().map(|log| result(Outcome::Succeeded, &log.repeat(repeat))).collect();
+            let order = composed(&results, None);
+            prop_assert!(order.log.len() <= LOG_BYTES + logs.len() * (LEAST_LOG_BYTES + 200));
+            prop_assert_eq!(order.log.lines().take(logs.len()).filter(|line| line.ends_with(" succeeded")).count(), logs.len());
+        }
+    }
+}
