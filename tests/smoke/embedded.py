@@ -94,6 +94,7 @@ def main():
         outsider.credentials()
         outsider.http_diamond()
         outsider.invoked_diamond()
+        outsider.every_target()
         outsider.refusals()
     finally:
         end(server)
@@ -167,6 +168,7 @@ class Outsider:
         self.s3 = boto3.client("s3", **settings)
         self.ssm = boto3.client("ssm", **settings)
         self.lambda_ = boto3.client("lambda", **settings)
+        self.codebuild = boto3.client("codebuild", **settings)
         self.secrets = boto3.client("secretsmanager", **settings)
         self.sts = boto3.client("sts", **settings)
         tables = boto3.resource("dynamodb", **settings)
@@ -225,18 +227,59 @@ class Outsider:
         two = {"username": "smoke", "orders": [
             {"order_name": "a", "cmds": ["true"], "timeout": 10, "execution_target": "lambda", "dependencies": ["b"]},
             {"order_name": "b", "cmds": ["true"], "timeout": 10, "execution_target": "lambda", "dependencies": ["a"]},
-            {"order_name": "c", "cmds": ["true"], "timeout": 10, "execution_target": "codebuild"},
+            {"order_name": "c", "cmds": ["true"], "timeout": 10, "execution_target": "ssm"},
         ]}
         status, answer = self.post({"job": two})
         equal("status of a cycle", status, 400)
         check("the cycle is told", any("a → b → a" in problem for problem in answer["errors"]), answer["errors"])
-        check("codebuild names its release", any("release 0.2" in problem for problem in answer["errors"]), answer["errors"])
+        check("missing instances are told", any("orders[2].ssm_targets" in problem for problem in answer["errors"]),
+              answer["errors"])
+        status, answer = self.post({"job": diamond()}, "/ssm")
+        equal("status of a lambda order at /ssm", status, 400)
         request = urllib.request.Request(self.endpoint + "/init", headers={"content-type": "application/json"})
         try:
             urllib.request.urlopen(request, timeout=60)
             check("GET /init should be refused", False)
         except urllib.error.HTTPError as error:
             check("GET /init should be refused", error.code in (404, 405), error.code)
+
+    def every_target(self):
+        """Lambda, then CodeBuild, then an instance, and what CodeBuild and Systems Manager say of it."""
+        print("a job on every target")
+        run_id = "smoke-targets"
+        order = {"cmds": ["echo $ORDER_ID"], "timeout": 60}
+        job = {"username": "smoke", "orders": [
+            {**order, "order_name": "function", "execution_target": "lambda"},
+            {**order, "order_name": "build", "dependencies": ["function"]},
+            {**order, "order_name": "fleet", "execution_target": "ssm", "dependencies": ["build"],
+             "ssm_targets": {"tags": {"Name": "local"}}},
+        ]}
+        status, _ = self.post({"job": job, "run_id": run_id})
+        equal("HTTP status", status, 200)
+        done = self.wait_for_done(run_id)
+        equal("done", done, {"status": "succeeded", "summary": {"succeeded": 3, "failed": 0, "timed_out": 0}})
+        self.wait_for_completed(run_id)
+        rows = self.query_rows(run_id)
+        equal("targets", [row["execution_target"] for row in rows], ["lambda", "codebuild", "ssm"])
+        claim = json.load(self.object(f"tmp/claims/{run_id}/0002.json"))
+        build = claim["by"].removeprefix("codebuild:")
+        builds = self.codebuild.batch_get_builds(ids=[build])["builds"]
+        equal("the build as CodeBuild has it", [(one["id"], one["buildStatus"]) for one in builds], [(build, "SUCCEEDED")])
+        given = {variable["name"]: variable["value"] for variable in builds[0]["environment"]["environmentVariables"]}
+        equal("variables of the build", (given["RUN_ID"], given["ORDER_NUM"]), (run_id, "0002"))
+        claim = json.load(self.object(f"tmp/claims/{run_id}/0003/i-local.json"))
+        command, instance = claim["by"].removeprefix("ssm:").split(":")
+        invocation = self.ssm.get_command_invocation(CommandId=command, InstanceId=instance)
+        equal("the command as Systems Manager has it", (invocation["Status"], invocation["ResponseCode"]), ("Success", 0))
+        equal("its comment", invocation["Comment"], f"{run_id}:0003")
+        pinned = json.load(self.object(f"tmp/exec/{run_id}/0003/targets.json"))
+        equal("pinned instances", pinned, {"schema_version": 1, "instances": ["i-local"]})
+        share = json.load(self.object(f"tmp/callbacks/runs/{run_id}/0003/instances/i-local/result.json"))
+        equal("the share's log", share["log"], "fleet\n")
+        result = json.load(self.object(f"tmp/callbacks/runs/{run_id}/0003/result.json"))
+        equal("the order's log", result["log"], "i-local succeeded\n\n── i-local ──\nfleet\n")
+        keys = self.s3.list_objects_v2(Bucket="exe-sys-internal", Prefix=f"tmp/exec/{run_id}/0003/")["Contents"]
+        keys_are("what is left of the dispatch", [entry["Key"].rsplit("/", 1)[1] for entry in keys], ["exec.zip", "targets.json"])
 
     def answer(self, answer, run_id, trace_id):
         equal("answer", answer, {
