@@ -1,6 +1,6 @@
 //! `POST /ssm`: takes jobs of `ssm` orders alone. The steps are in [`common::intake`]; this is where they are entered.
 //!
-//! Until release 0.2 brings SSM orders, validation refuses each of them and says so.
+//! `ssm` is the default target here, and any other is refused; sealing and packaging are the same as everywhere.
 
 use common::{
     aws::Aws,

@@ -36,6 +36,11 @@ async fn check(cases: Vec<(Value, Vec<&str>)>) {
     expect_success(&stack.submit(&job().order("a")).await).await;
 }
 
+/// So many instance ids.
+fn ids(count: usize) -> Vec<String> {
+    (0..count).map(|number| format!("i-{number}")).collect()
+}
+
 #[tokio::test]
 async fn fields_of_the_job() {
     const LONG: &str = "must have at most 128 characters, not 129";
@@ -136,6 +141,25 @@ async fn fields_of_an_order() {
         ),
         (order_with(json!({"must_succeed": "yes"})), vec!["orders[0].must_succeed: must be a boolean, not a string"]),
         (order_with(json!({"ssm_targets": {"instance_ids": ["i-1"]}})), vec!["orders[0].ssm_targets: is only for orders with `execution_target` `ssm`"]),
+        (order_with(json!({"execution_target": "ssm"})), vec!["orders[0].ssm_targets: is missing: an `ssm` order names its instances by id or by tag"]),
+        (order_with(json!({"execution_target": "ssm", "ssm_targets": {}})), vec!["orders[0].ssm_targets: names no instance; use `instance_ids` or `tags`"]),
+        (
+            order_with(json!({"execution_target": "ssm", "ssm_targets": {"instance_ids": ["i-1"], "tags": {"a": "b"}}})),
+            vec!["orders[0].ssm_targets: names instances by `instance_ids` and by `tags`; use one of them"],
+        ),
+        (
+            order_with(json!({"execution_target": "ssm", "ssm_targets": {"instance_ids": ids(1_001)}})),
+            vec!["orders[0].ssm_targets.instance_ids: must have at most 1000 entries, not 1001"],
+        ),
+        (
+            order_with(json!({"execution_target": "ssm", "ssm_targets": {"instance_ids": ids(51), "max_concurrency": "1"}})),
+            vec!["orders[0].ssm_targets.max_concurrency: counts within one command and works with at most 50 instance ids or a single tag; use several orders"],
+        ),
+        (
+            order_with(json!({"execution_target": "codebuild", "timeout": 79_201})),
+            vec!["orders[0].timeout: must be at most 79200, this deployment's `MAX_JOB_TIMEOUT`, not 79201"],
+        ),
+        (order_with(json!({"execution_target": "codebuild", "stop_grace": 301})), vec!["orders[0].stop_grace: must be from 0 to 300, not 301"]),
         (order_with(json!({"ssm_document_name": "x"})), vec!["orders[0].ssm_document_name: is only for orders with `execution_target` `ssm`"]),
         (order_with(json!({"git_folder": "x"})), vec!["orders[0].git_folder: needs code: a `git_repo` or an `s3_location`"]),
         (order_with(json!({"cmd": ["x"]})), vec!["orders[0].cmd: is no known field; did you mean `cmds`?"]),

@@ -7,7 +7,7 @@ use nix::{
 };
 
 use crate::support::{
-    Failed, Stack, StartLog, Succeeded, expect,
+    Cancelled, Failed, Stack, StartLog, Succeeded, expect,
     expect::expect_success,
     faults::{at, delivery_to},
     job, wait,
@@ -90,4 +90,29 @@ async fn the_end_of_a_worker_that_has_not_the_order_changes_nothing() {
     std::fs::write(gate, "").unwrap();
     expect_success(&run).await;
     starts.each_once(["a"]);
+}
+
+#[tokio::test]
+async fn a_worker_that_does_not_stop_is_stopped_by_its_target_afterwards() {
+    for (target, operation) in [("codebuild", "StopBuild"), ("ssm", "CancelCommand")] {
+        let stack = Stack::start().speed(20).record().await;
+        let starts = StartLog::of(&stack);
+        // The worker is frozen, so that it sees no request and reports nothing.
+        let frozen = format!("{}; kill -STOP $PPID; sleep 3600", starts.start());
+        let run = stack.submit(&job().order("a").on(target).stop_grace(1).cmds([frozen])).await;
+        starts.until("a").await;
+        run.cancel("0001").await;
+        let ended = expect(&run, Failed, [("a", Cancelled)]).await;
+        starts.each_once(["a"]);
+        let reason = ended.rows[0]["failure_reason"].as_str().unwrap();
+        assert!(reason.ends_with("its worker did not report within the time to stop"), "{target}: {reason}");
+        let calls = stack.recorded();
+        let place = |wanted: &str, key: &str| {
+            let is_one = |call: &serde_json::Value| {
+                call["operation"] == wanted && call["key"].as_str().is_some_and(|found| found.contains(key))
+            };
+            calls.iter().position(is_one).unwrap_or_else(|| panic!("{target}: no `{wanted}` of `{key}`"))
+        };
+        assert!(place("PutObject", "stop.json") < place(operation, ""), "{target}: it was asked first");
+    }
 }

@@ -10,7 +10,7 @@ const LOG_BYTES: usize = 256 << 10;
 const LEAST_LOG_BYTES: usize = 512;
 /// Bytes of events that travel in the order's result: what a hundred full events have.
 const EVENT_BYTES: usize = 100 * (64 << 10);
-/// Instances that the reason names.
+/// Instances that the reason names for each thing that happened, and how many of these it tells.
 const NAMED: usize = 5;
 
 /// Takes the results of the instances one by one, in order.
@@ -26,7 +26,8 @@ pub struct Composer {
     event_bytes: usize,
     dropped: Option<(u64, Timestamp)>,
     total: usize,
-    unsuccessful: Vec<String>,
+    /// What happened to instances that did not succeed, in the order of its first, and to whom.
+    unsuccessful: Vec<(String, Vec<InstanceId>)>,
     outcomes: Vec<Outcome>,
     first_failure: Option<(Option<i32>, Option<usize>)>,
     started_at: Option<Timestamp>,
@@ -65,7 +66,10 @@ impl Composer {
         };
         self.lines.extend([instance.as_str(), " ", &told, "\n"]);
         if result.status != Outcome::Succeeded {
-            self.unsuccessful.push(format!("`{instance}` {told}"));
+            match self.unsuccessful.iter_mut().find(|(what, _)| *what == told) {
+                Some((_, instances)) => instances.push(instance.clone()),
+                None => self.unsuccessful.push((told, vec![instance.clone()])),
+            }
             self.first_failure.get_or_insert((result.exit_code, result.failed_command));
         }
         let (log, cut) = cut(&result.log, self.log_bytes);
@@ -128,13 +132,19 @@ impl Composer {
     }
 }
 
-fn reason(total: usize, unsuccessful: &[String]) -> Option<String> {
-    let named = unsuccessful.iter().take(NAMED).map(String::as_str).collect::<Vec<_>>().join("; ");
-    let more = unsuccessful.len().saturating_sub(NAMED);
-    let more = if more == 0 { String::new() } else { format!("; and {more} more") };
+fn reason(total: usize, unsuccessful: &[(String, Vec<InstanceId>)]) -> Option<String> {
+    let count: usize = unsuccessful.iter().map(|(_, instances)| instances.len()).sum();
     let noun = if total == 1 { "instance" } else { "instances" };
-    (!unsuccessful.is_empty())
-        .then(|| format!("{} of {total} {noun} did not succeed: {named}{more}", unsuccessful.len()))
+    let told = unsuccessful.iter().take(NAMED).map(|(what, instances)| {
+        let named = instances.iter().take(NAMED).map(|instance| format!("`{instance}`")).collect::<Vec<_>>().join(", ");
+        match instances.len().saturating_sub(NAMED) {
+            0 => format!("{named} {what}"),
+            more => format!("{named} and {more} more {what}"),
+        }
+    });
+    let mut told = told.collect::<Vec<_>>();
+    told.extend((unsuccessful.len() > NAMED).then(|| "and others".to_owned()));
+    (count > 0).then(|| format!("{count} of {total} {noun} did not succeed: {}", told.join("; ")))
 }
 
 /// Beginning and end of a log; whether something is left out.
@@ -188,6 +198,15 @@ mod tests {
         assert_eq!(
             order.reason.unwrap(),
             "1 of 3 instances did not succeed: `i-1` failed: command 1 of 1 exited with 3"
+        );
+    }
+
+    #[test]
+    fn what_happened_to_many_is_told_once() {
+        let results: Vec<_> = (0..8).map(|_| result(Outcome::Failed, "")).collect();
+        assert_eq!(
+            composed(&results, None).reason.unwrap(),
+            "8 of 8 instances did not succeed: `i-0`, `i-1`, `i-2`, `i-3`, `i-4` and 3 more failed: command 1 of 1 exited with 3"
         );
     }
 
