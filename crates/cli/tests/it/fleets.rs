@@ -15,6 +15,12 @@ const FLEET: &str = "
 - {id: i-away, tags: {Role: away}, online: false}
 ";
 
+/// So many instances with one tag.
+fn large_fleet(count: usize) -> String {
+    let instance = |number| format!("- {{id: i-{number:03}, tags: {{Fleet: large}}}}");
+    (0..count).map(instance).collect::<Vec<_>>().join("\n")
+}
+
 #[tokio::test]
 async fn a_line_for_each_of_the_instances_behind_a_tag() {
     let stack = Stack::start().instances(FLEET).await;
@@ -207,12 +213,7 @@ async fn a_bare_instance_fetches_the_worker_once() {
 
 #[tokio::test]
 async fn two_hundred_instances_in_one_order() {
-    use std::fmt::Write as _;
-    let fleet = (0..200).fold(String::new(), |mut yaml, number| {
-        writeln!(yaml, "- {{id: i-{number:03}, tags: {{Fleet: large}}}}").unwrap();
-        yaml
-    });
-    let stack = Stack::start().instances(&fleet).await;
+    let stack = Stack::start().instances(&large_fleet(200)).await;
     let starts = StartLog::of(&stack);
     let began = common::clock::Clock::REAL.now();
     let run = stack.submit(&job().order("a").on_tagged("Fleet", "large").cmds([starts.start()])).await;
@@ -220,4 +221,15 @@ async fn two_hundred_instances_in_one_order() {
     println!("200 instances in one order: {:?}", began.until(common::clock::Clock::REAL.now()));
     assert_eq!(starts.counts()["a"], 200);
     assert_eq!(stack.count("orchestrator", "SendCommand").await, 4);
+}
+
+#[tokio::test]
+async fn concurrency_over_more_than_a_batch_is_counted_by_one_command_by_tag() {
+    let stack = Stack::start().instances(&large_fleet(60)).await;
+    let starts = StartLog::of(&stack);
+    let job = job().order("a").on_tagged("Fleet", "large").cmds([starts.start()]);
+    let job = job.its("ssm_targets", json!({"tags": {"Fleet": "large"}, "max_concurrency": "20%"}));
+    expect_success(&stack.submit(&job).await).await;
+    assert_eq!(starts.counts()["a"], 60);
+    assert_eq!(stack.count("orchestrator", "SendCommand").await, 1);
 }
