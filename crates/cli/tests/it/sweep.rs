@@ -30,6 +30,15 @@ fn reference(starts: &StartLog) -> Job {
     short(short(job().order("a")).order("b").after(["a"]))
 }
 
+/// The same with a build and an instance instead of two invocations.
+fn elsewhere(starts: &StartLog) -> Job {
+    let short = |job: Job| job.timeout(30).its("start_timeout", 200).stop_grace(0).cmds([starts.start()]);
+    short(short(job().order("a").on("codebuild")).order("b").on("ssm").after(["a"]))
+}
+
+/// Makes a job whose commands write into this log.
+type Reference = fn(&StartLog) -> Job;
+
 /// A call of the reference job: the nth of an operation by a function.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Site {
@@ -51,7 +60,7 @@ impl Site {
 }
 
 /// The calls that a function makes for the reference job.
-async fn sites(function: &str) -> Vec<Site> {
+async fn sites(reference: Reference, function: &str) -> Vec<Site> {
     let stack = Stack::start().record().await;
     let starts = StartLog::of(&stack);
     let run = stack.submit(&reference(&starts)).await;
@@ -75,7 +84,12 @@ async fn sites(function: &str) -> Vec<Site> {
 }
 
 /// Runs the reference job with one fault; gives whether it came to that call.
-async fn run_with(run_id: &str, fault: Fault, check: impl AsyncFnOnce(&Run<'_>, &StartLog)) -> bool {
+async fn run_with(
+    reference: Reference,
+    run_id: &str,
+    fault: Fault,
+    check: impl AsyncFnOnce(&Run<'_>, &StartLog),
+) -> bool {
     let stack = Stack::start().speed(SPEED).faults([fault]).record().await;
     let starts = StartLog::of(&stack);
     let run = submit_until_accepted(&stack, run_id, &reference(&starts)).await;
@@ -121,13 +135,15 @@ async fn expect_safe(run: &Run<'_>, starts: &StartLog) {
     }
 }
 
-async fn sweep(sites: Vec<Site>, actions: &[&str], check: impl AsyncFn(&Run<'_>, &StartLog)) {
+async fn sweep(reference: Reference, function: &str, actions: &[&str], check: impl AsyncFn(&Run<'_>, &StartLog)) {
+    let sites = sites(reference, function).await;
     assert!(!sites.is_empty(), "the reference job makes no calls");
     let faults: Vec<_> = sites.iter().flat_map(|site| actions.iter().map(move |action| (site, *action))).collect();
     let (check, total) = (&check, faults.len());
     let hits = stream::iter(faults)
         .map(|(site, action)| async move {
-            run_with(&site.named(action), site.fault(action), async |run, starts| check(run, starts).await).await
+            run_with(reference, &site.named(action), site.fault(action), async |run, starts| check(run, starts).await)
+                .await
         })
         .buffer_unordered(PARALLEL)
         .filter(|hit| std::future::ready(*hit))
@@ -144,32 +160,32 @@ async fn expect_untouched(run: &Run<'_>, starts: &StartLog) {
 
 #[tokio::test]
 async fn a_lost_answer_to_the_orchestrator_is_harmless() {
-    sweep(sites("orchestrator").await, &["error_after", "cut_after"], expect_untouched).await;
+    sweep(reference, "orchestrator", &["error_after", "cut_after"], expect_untouched).await;
 }
 
 #[tokio::test]
 async fn a_lost_answer_to_a_worker_is_harmless() {
-    sweep(sites("worker").await, &["error_after", "cut_after"], expect_untouched).await;
+    sweep(reference, "worker", &["error_after", "cut_after"], expect_untouched).await;
 }
 
 #[tokio::test]
 async fn a_lost_answer_to_a_submission_is_harmless() {
-    sweep(sites("init_job").await, &["error_after", "cut_after"], expect_untouched).await;
+    sweep(reference, "init_job", &["error_after", "cut_after"], expect_untouched).await;
 }
 
 #[tokio::test]
 async fn a_killed_orchestrator_is_replaced() {
-    sweep(sites("orchestrator").await, &["kill_before", "kill_after"], expect_untouched).await;
+    sweep(reference, "orchestrator", &["kill_before", "kill_after"], expect_untouched).await;
 }
 
 #[tokio::test]
 async fn a_killed_worker_costs_its_order_and_nothing_more() {
-    sweep(sites("worker").await, &["kill_before", "kill_after"], expect_safe).await;
+    sweep(reference, "worker", &["kill_before", "kill_after"], expect_safe).await;
 }
 
 #[tokio::test]
 async fn a_killed_submission_leaves_nothing_that_runs_and_can_be_sent_again() {
-    sweep(sites("init_job").await, &["kill_before", "kill_after"], expect_untouched).await;
+    sweep(reference, "init_job", &["kill_before", "kill_after"], expect_untouched).await;
 }
 
 #[tokio::test]
@@ -184,5 +200,30 @@ async fn a_killed_tick_is_tried_again() {
             let run = stack.submit(&reference(&starts)).await;
             expect_untouched(&run, &starts).await;
         }
+    }
+}
+
+/// Builds and instances take longer than invocations: not in the ordinary run.
+#[tokio::test]
+#[ignore = "takes minutes; run it with `--ignored`"]
+async fn elsewhere_a_lost_answer_is_harmless() {
+    for function in ["orchestrator", "codebuild", "instance", "watchdog_check"] {
+        sweep(elsewhere, function, &["error_after", "cut_after"], expect_untouched).await;
+    }
+}
+
+#[tokio::test]
+#[ignore = "takes minutes; run it with `--ignored`"]
+async fn elsewhere_a_killed_function_is_replaced() {
+    for function in ["orchestrator", "watchdog_check"] {
+        sweep(elsewhere, function, &["kill_before", "kill_after"], expect_untouched).await;
+    }
+}
+
+#[tokio::test]
+#[ignore = "takes minutes; run it with `--ignored`"]
+async fn elsewhere_a_killed_worker_costs_its_order_and_nothing_more() {
+    for function in ["codebuild", "instance"] {
+        sweep(elsewhere, function, &["kill_before", "kill_after"], expect_safe).await;
     }
 }
