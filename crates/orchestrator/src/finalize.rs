@@ -36,8 +36,7 @@ impl Pass<'_> {
         let stands = stands.ok_or_else(|| PassError::Stored("`done` vanished".to_owned()))?;
         let done: Done =
             serde_json::from_slice(&stands.body).map_err(|error| PassError::Stored(format!("`done`: {error}")))?;
-        let at = self.settings.clock.of_machine(stands.written_at);
-        let event = self.recorder().of_job(Kind::JobCompleted, done.status.as_str(), at);
+        let event = self.recorder().of_job(Kind::JobCompleted, done.status.as_str(), stands.written_at);
         let event = event.summary(Value::Object(done.summary), &self.plan.done_endpt);
         events::write(self.aws, &self.settings.order_events_table, vec![event]).await?;
         tracing::info!(run_id = %run, status = %done.status, "the run ended");

@@ -49,7 +49,7 @@ type Ended = Result<Report, WorkerError>;
 async fn order(environment: &Environment, settings: &Settings) -> Result<Ended, Failure> {
     let dispatch = Dispatch::of_environment(environment).map_err(|error| Failure::input(error.to_string()))?;
     let by = Executor::Codebuild(set(environment, BUILD_ID, "this role is started by a build")?);
-    let aws = Aws::load().await;
+    let aws = Aws::load(settings.clock).await;
     Ok(Box::pin(worker::handle(&aws, settings, &dispatch, &by, None)).await)
 }
 
