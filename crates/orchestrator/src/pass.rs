@@ -158,6 +158,8 @@ impl<'a> Pass<'a> {
             Some(Callback::Wake | Callback::Cancel(_)) | None => self.news_of_run().await?,
         };
         self.record_results(news.results).await?;
+        // First of all what follows from results alone: it is the same for every pass, and one that died may have said so.
+        self.record_cascaded(&self.evaluate().cascaded).await?;
         if !news.cancelled.is_empty() {
             self.apply_cancellations(&news.cancelled).await?;
         }

@@ -65,15 +65,16 @@ impl Pass<'_> {
             reason: result.reason.as_deref(),
             log_location: result.log_location.as_deref(),
         };
-        let at = self.rows().ended(&self.item.run_id, order, ending, self.now()).await?;
-        let mut events = self.recorder().of_result(order, &planned.name, result, at);
-        // A worker reports an order whose dispatch nobody came to write down.
+        let mut events = Vec::new();
+        // A worker had an order whose dispatch nobody came to write down.
         if let (Some(Status::Queued), Some(started)) = (self.ledger.get(order), result.started_at) {
             let urls = self.urls(order, None)?;
             let at = self.rows().dispatched(&self.item.run_id, order, started, urls.named()).await?;
             let event = self.recorder().of_order(order, &planned.name, Kind::Dispatched, Status::Running.as_str(), at);
-            events.insert(0, event.execution_url(&urls.execution));
+            events.push(event.execution_url(&urls.execution));
         }
+        let at = self.rows().ended(&self.item.run_id, order, ending, self.now()).await?;
+        events.extend(self.recorder().of_result(order, &planned.name, result, at));
         Ok(events)
     }
 

@@ -72,6 +72,12 @@ impl From<Fault> for Value {
 }
 
 impl Stack {
+    /// Waits until nothing is left to do: no event is on its way, no watchdog waits. For one started with `skip_idle`.
+    pub(crate) async fn settle(&self) {
+        let answer = self.post("/_embedded/settle", &json!({})).await;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+    }
+
     /// The credentials of a function's processes expire, and with them what they signed.
     pub(crate) async fn end_sessions(&self, function: &str) {
         let answer = self.post("/_embedded/sessions/end", &json!({"function": function})).await;

@@ -121,6 +121,12 @@ impl Builder {
         self.argument("--clock-speed", factor)
     }
 
+    /// Time is skipped while nobody has anything to do.
+    pub(crate) fn skip_idle(mut self) -> Self {
+        self.arguments.push("--skip-idle".to_owned());
+        self
+    }
+
     /// Most orders at once.
     pub(crate) fn concurrency(self, orders: u16) -> Self {
         self.argument("--concurrency", orders)
