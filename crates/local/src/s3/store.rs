@@ -248,9 +248,10 @@ impl Store {
         bucket.commit(staged, |_| Ok(())).map(drop).map_err(io::Error::other)
     }
 
-    /// Fills in what the store says about a new object: when it was written, and its place in the order of writes.
+    /// Fills in what the store says about a new object: when it was written, in the machine's time as by S3, and its place
+    /// in the order of writes.
     pub(crate) fn stamp(&self, attributes: &mut Attributes) {
-        attributes.modified = self.clock.now();
+        attributes.modified = Clock::REAL.now();
         attributes.sequence = self.sequence.fetch_add(1, Ordering::Relaxed);
     }
 }
