@@ -3,6 +3,8 @@
 
 use std::{collections::BTreeMap, path::PathBuf};
 
+use checker::{Start, Started};
+
 use super::{stack::Stack, wait};
 
 /// The file.
@@ -29,16 +31,31 @@ impl StartLog {
         format!("echo \"{word}\" >> '{}'", self.0.display())
     }
 
+    /// The first and the last command of an order that the checker holds against everything that is stored.
+    pub(crate) fn commands(&self) -> [String; 2] {
+        checker::commands(self.0.to_str().unwrap())
+    }
+
+    /// What [`StartLog::commands`] wrote so far.
+    pub(crate) fn starts(&self) -> Vec<Start> {
+        self.lines().iter().filter_map(|line| line.parse().ok()).collect()
+    }
+
     /// What was written so far.
     pub(crate) fn lines(&self) -> Vec<String> {
         std::fs::read_to_string(&self.0).unwrap_or_default().lines().map(str::to_owned).collect()
     }
 
-    /// How often each line was written.
+    /// How often each line was written; of [`StartLog::commands`] how often each order began.
     pub(crate) fn counts(&self) -> BTreeMap<String, usize> {
         let mut counts = BTreeMap::new();
         for line in self.lines() {
-            *counts.entry(line).or_default() += 1;
+            let name = match line.parse::<Start>() {
+                Ok(Start { what: Started::End, .. }) => continue,
+                Ok(Start { order, .. }) => order,
+                Err(_) => line,
+            };
+            *counts.entry(name).or_default() += 1;
         }
         counts
     }
