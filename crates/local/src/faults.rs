@@ -29,7 +29,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     errors::ApiError,
-    record::{Call, DELIVER},
+    record::{CLIENT, Call, DELIVER},
     service::Service,
 };
 
@@ -72,7 +72,8 @@ pub struct Rule {
 }
 
 /// A call is concerned or not by a draw from the seed and the call itself (who calls what about what, and how often that
-/// was before), so that it is drawn alike in another run in which other calls come in another order.
+/// was before), so that it is drawn alike in another run in which other calls come in another order. The client's calls are
+/// left alone unless the rule names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Chance {
@@ -219,6 +220,7 @@ impl Rule {
             && is(&self.operation, &call.operation)
             && self.key.as_deref().is_none_or(|part| call.key.contains(part))
             && self.action.fits(call)
+            && (self.chance.is_none() || self.function.is_some() || call.function != CLIENT)
     }
 }
 
