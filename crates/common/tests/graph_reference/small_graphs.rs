@@ -90,7 +90,7 @@ fn every_graph_of_five_orders_with_a_share_of_the_ledgers() {
     assert_eq!(seen, DAGS[5], "labelled DAGs on 5 nodes");
 }
 
-/// 29,281 × 16,807 = 492,125,767 pairs. Optimised, because it takes hours otherwise:
+/// 29,281 × 16,807 = 492,125,767 pairs. Some minutes when optimised, an hour otherwise:
 /// `cargo test -p common --config profile.dev.package.common.opt-level=3 --test graph_reference -- --ignored`
 #[test]
 #[ignore = "the whole product takes long: see the comment above it"]
