@@ -42,7 +42,7 @@ pub(crate) struct Pass<'a> {
     pub(crate) plan: Arc<Plan>,
     /// Only steps that were performed to their end.
     pub(crate) ledger: Ledger,
-    nodes: Vec<Node>,
+    pub(crate) nodes: Vec<Node>,
     me: String,
     news: u64,
 }
