@@ -41,9 +41,15 @@ impl Pass<'_> {
     /// stands the next pass could come to another end, when what it waits for has ended in the meantime.
     pub(crate) async fn end_all(&mut self, orders: Vec<OrderNum>, ending: &Ending) -> Result<(), PassError> {
         let open = |order: &OrderNum| self.ledger.get(*order).is_some_and(|status| status.outcome().is_none());
+        let each = orders.into_iter().filter(open).map(|order| (order, ending.clone())).collect();
+        self.end_each(each).await
+    }
+
+    /// Ends orders through their claims, each as it is to end.
+    pub(crate) async fn end_each(&mut self, orders: Vec<(OrderNum, Ending)>) -> Result<(), PassError> {
         let this = &*self;
-        let ended: Vec<_> = stream::iter(orders.into_iter().filter(open))
-            .map(|order| async move { Ok::<_, PassError>((order, this.end_order(order, ending).await?)) })
+        let ended: Vec<_> = stream::iter(orders)
+            .map(|(order, ending)| async move { Ok::<_, PassError>((order, this.end_order(order, &ending).await?)) })
             .buffered(PARALLEL)
             .try_collect()
             .await?;
