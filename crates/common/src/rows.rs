@@ -147,14 +147,15 @@ impl<'a> Rows<'a> {
         dynamo::put_all(self.aws, self.table, rows).await
     }
 
-    /// The order was handed to its target. Gives when that first was said.
+    /// The order was handed to its target. Gives when that first was said; nothing when the order has ended in the
+    /// meantime, and its row never said so.
     pub async fn dispatched(
         &self,
         run: &RunId,
         order: OrderNum,
         at: Timestamp,
         urls: [(&str, &str); 2],
-    ) -> Result<Timestamp, AwsError> {
+    ) -> Result<Option<Timestamp>, AwsError> {
         let [execution, watchdog] = urls;
         let values = [
             (":at", text(at)),
@@ -169,7 +170,8 @@ impl<'a> Rows<'a> {
             execution.0, watchdog.0
         );
         let stands = self.update(run, order, expression, "#status IN (:queued, :running)", values).await?;
-        Ok(stands.at("dispatched_at").unwrap_or(at))
+        // A row that is not there any more says nothing against it.
+        Ok(if stands.0.is_empty() { Some(at) } else { stands.at("dispatched_at") })
     }
 
     /// The order ended. Gives what the row then says.

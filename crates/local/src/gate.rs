@@ -63,6 +63,11 @@ impl Gate {
         };
         tracing::debug!(function = call.function, operation = call.operation, key = call.key, ?action, "a fault");
         let lost = |done: &Response| Outcome { code: Some(action.name().to_owned()), ..outcome(done) };
+        // What came of it says more than that it was held up.
+        let late = |done: &Response| {
+            let Outcome { status, code } = outcome(done);
+            Outcome { status, code: code.or_else(|| Some(action.name().to_owned())) }
+        };
         let nothing = || Outcome { status: 0, code: Some(action.name().to_owned()) };
         match &action {
             Action::ErrorBefore { code, status } => Ok(self.refuse(call, code, *status)),
@@ -98,13 +103,13 @@ impl Gate {
                 }
                 self.stand_still(call, &at_work, *ms).await;
                 let done = perform(Portion::All).await;
-                self.recorder.record(call, starts(call, &done).as_deref(), &lost(&done));
+                self.recorder.record(call, starts(call, &done).as_deref(), &late(&done));
                 Ok(done)
             }
             Action::Delay { ms } => {
                 self.stand_still(call, &at_work, *ms).await;
                 let done = perform(Portion::All).await;
-                self.recorder.record(call, starts(call, &done).as_deref(), &lost(&done));
+                self.recorder.record(call, starts(call, &done).as_deref(), &late(&done));
                 Ok(done)
             }
             Action::Unprocessed | Action::Stale => {

@@ -25,8 +25,8 @@ const LOOK_AFTER_SECS: u64 = 5;
 
 /// What came of one dispatch.
 enum Dispatched {
-    /// The target has it.
-    Yes(Timestamp, Urls),
+    /// The target has it. Since when, unless it has ended in the meantime and was never said to be dispatched.
+    Yes(Option<Timestamp>, Urls),
     /// Not now; the tick tries again.
     Later,
     /// Never, for this reason.
@@ -76,8 +76,9 @@ impl Pass<'_> {
             match result {
                 Ok(Dispatched::Yes(at, urls)) => {
                     let name = &self.planned(order)?.name;
-                    let event = self.recorder().of_order(order, name, Kind::Dispatched, Status::Running.as_str(), at);
-                    events.push(event.execution_url(&urls.execution));
+                    let status = Status::Running.as_str();
+                    let event = at.map(|at| self.recorder().of_order(order, name, Kind::Dispatched, status, at));
+                    events.extend(event.map(|event| event.execution_url(&urls.execution)));
                     running.push(order);
                 }
                 Ok(Dispatched::Later) => {}

@@ -156,6 +156,7 @@ async fn run(title: &str, first: u64, more: impl Fn(u64) -> bool) {
 }
 
 #[tokio::test]
+#[ignore = "takes three minutes; run it with `--ignored`"]
 async fn faults_by_chance_are_harmless() {
     if let Some(seed) = super::wanted("SWEEP_SEED") {
         let seed = seed.parse().unwrap();
