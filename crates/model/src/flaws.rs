@@ -47,6 +47,11 @@ pub enum Flaw {
     DeadlineAfterLook,
     /// A pass that looks at one order alone ends others at the job's deadline.
     DeadlineOnNarrowLook,
+    /// Cancellations and the deadline come before the graph: an order that ends because of a dependency can be ended once
+    /// more, in another way.
+    StopBeforeCascade,
+    /// `done` is written before the letters that it is made from are saved.
+    DoneBeforeLetters,
     /// The run item flips to `idle` before the plan is written.
     FlipBeforePlan,
     /// The tick is started after the flip.

@@ -1,10 +1,11 @@
 //! A pass: one orchestrator at work on the run, from the lease to the commit.
 //!
 //! ```text
-//!  Acquire ─▶ Judge ─▶ Look ─▶ EndOrder… ─▶ Evaluate ─▶ StartWatchdog ─▶ StartTarget ─▶ … ─▶ PutDone ─▶ Commit ─▶ home
-//!   │    ▲      ▲                                          ▲    Checkpoint    │                         │
-//!   ▼    │      │                                          └──────────────────┘                         │
-//!  Deposit      └─────────────────────────── news came in meanwhile ◀──────────────────────────────────┘
+//!  Acquire ─▶ Judge ─▶ Look ─▶ EndOrder… ─▶ Evaluate ─▶ StartWatchdog ─▶ StartTarget ─▶ … ─▶ Commit ─▶ home
+//!   │    ▲      ▲                                  │         ▲    Checkpoint    │                ▲  │
+//!   ▼    │      │                                  │         └──────────────────┘                │  │
+//!  Deposit      │                                  └─ all ended ─▶ Checkpoint ─▶ PutDone ────────┘  │
+//!               └─────────────────────────── news came in meanwhile ◀───────────────────────────────┘
 //!
 //!  near the end of its time: GiveUp ─▶ Wake ─▶ home       after an error: GiveUp ─▶ Lambda delivers the event again
 //! ```
@@ -291,6 +292,10 @@ impl Protocol {
             }
             Step::Look => {
                 self.look(state, pass);
+                if !self.has(Flaw::StopBeforeCascade) {
+                    // An order that ends because of a dependency does so whatever the clock or a cancellation says.
+                    pass.ledger = self.job.evaluate(pass.ledger).ledger;
+                }
                 let judges_now = self.has(Flaw::DeadlineAfterLook) && self.knows_deadline();
                 if judges_now { pass.goes_to(Step::Judge) } else { self.stop(state, pass) }
             }
@@ -300,6 +305,7 @@ impl Protocol {
             Step::StartWatchdog => pass.goes_to(Step::StartTarget),
             Step::StartTarget if self.has(Flaw::WatchdogAfterTarget) => pass.goes_to(Step::StartWatchdog),
             Step::StartTarget => self.dispatched(pass),
+            Step::Checkpoint if applied && pass.to_start.is_empty() => pass.goes_to(Step::PutDone),
             Step::Checkpoint if applied => self.go_on_starting(pass),
             Step::Checkpoint => {
                 pass.hands_over(Because::Error);
@@ -431,7 +437,8 @@ impl Protocol {
             pass.ledger = Ledger::default();
             Step::Acquire
         } else if self.job.is_over(&pass.ledger) || last_is_missing {
-            Step::PutDone
+            // Whoever comes after this pass must find the very letters that `done` is made from.
+            if self.has(Flaw::DoneBeforeLetters) { Step::PutDone } else { Step::Checkpoint }
         } else {
             Step::Commit
         };

@@ -29,4 +29,5 @@ pub mod orders;
 pub mod protocol;
 pub mod state;
 pub mod submission;
+pub mod variants;
 pub mod worker;

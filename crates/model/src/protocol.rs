@@ -28,24 +28,36 @@ pub struct Protocol {
     pub ticks: u8,
     /// Whether exploration begins with the submission, not with an accepted run.
     pub from_submission: bool,
-    /// What is wrong with this variant.
-    pub flaw: Option<Flaw>,
+    /// What is wrong with this variant, as bits.
+    flaws: u32,
 }
 
 impl Protocol {
     /// The protocol as it should be, running this job with these faults.
     pub fn new(job: Job, budgets: Budgets) -> Self {
-        Self { job, budgets, passes: 2, ticks: 4, from_submission: false, flaw: None }
+        Self { job, budgets, passes: 2, ticks: 4, from_submission: false, flaws: 0 }
+    }
+
+    /// With so many orchestrators at once.
+    #[must_use]
+    pub fn passes(self, passes: usize) -> Self {
+        Self { passes, ..self }
+    }
+
+    /// From the submission on.
+    #[must_use]
+    pub fn from_submission(self) -> Self {
+        Self { from_submission: true, ..self }
     }
 
     /// A variant.
     #[must_use]
     pub fn with(self, flaw: Flaw) -> Self {
-        Self { flaw: Some(flaw), ..self }
+        Self { flaws: self.flaws | 1 << flaw as u32, ..self }
     }
 
     pub(crate) fn has(&self, flaw: Flaw) -> bool {
-        self.flaw == Some(flaw)
+        self.flaws & (1 << flaw as u32) != 0
     }
 
     /// Whether request ids of notifications are compared with anything.
@@ -86,7 +98,9 @@ impl Protocol {
     /// Whether the tick comes to a run in which nothing but a watchdog's time is waited for.
     pub(crate) fn tick_is_due(&self, state: &State, others: &[Action]) -> bool {
         let waits = |action: &Action| matches!(action, Action::TimeOut(order) if !is_ending(state, *order));
-        others.iter().all(waits) && self.ticks(state) && state.tick.used < self.ticks
+        // A run that waits for a timeout has many ticks, each like the first.
+        let most = if others.is_empty() { self.ticks } else { 1 };
+        others.iter().all(waits) && self.ticks(state) && state.tick.used < most
     }
 
     /// Whether the tick would wake the run.

@@ -64,17 +64,21 @@ impl Protocol {
         take(&mut state.invokes, &invoke);
         let mut worker = Worker { order, request, step: WorkerStep::Run };
         if self.has(Flaw::ClaimAfterFirstCommand) {
-            self.start(state, order);
+            self.begin(state, order);
+            run(state, order);
             worker.step = WorkerStep::RunUnclaimed;
             state.workers.push(worker);
             return;
         }
         let mine = put_claim(state, order, Claim::Worker { by: request });
+        if mine {
+            self.begin(state, order);
+        }
         if !is_answered {
             worker.step = WorkerStep::Compare { mine };
             state.workers.push(worker);
-        } else if mine || self.has(Flaw::NoWorkerClaim) || self.has(Flaw::ConflictTakenAsMine) {
-            self.start(state, order);
+        } else if mine || self.takes_any_claim_as_its_own() {
+            run(state, order);
             state.workers.push(worker);
         }
     }
@@ -85,9 +89,8 @@ impl Protocol {
         take(&mut state.workers, &worker);
         match step {
             WorkerStep::Compare { mine } => {
-                let taken_as_mine = self.has(Flaw::NoWorkerClaim) || self.has(Flaw::ConflictTakenAsMine);
-                if mine || taken_as_mine {
-                    self.start(state, order);
+                if mine || self.takes_any_claim_as_its_own() {
+                    run(state, order);
                     state.workers.push(Worker { step: WorkerStep::Run, ..worker });
                 }
             }
@@ -100,10 +103,12 @@ impl Protocol {
         }
     }
 
-    /// Commands of an order start.
-    fn start(&self, state: &mut State, order: Order) {
-        let witness = &mut state.witness;
-        witness.starts[order] = (witness.starts[order] + 1).min(2);
+    fn takes_any_claim_as_its_own(&self) -> bool {
+        self.has(Flaw::NoWorkerClaim) || self.has(Flaw::ConflictTakenAsMine)
+    }
+
+    /// From here on a worker is free to run the order: its claim has landed.
+    fn begin(&self, state: &mut State, order: Order) {
         let has_ended = state.item.ledger.get(order).outcome().is_some() || state.store.results[order].is_some();
         if has_ended || state.store.done.is_some() {
             state.witness.breaks(Invariant::NoLateStart);
@@ -162,6 +167,12 @@ impl Protocol {
         }
         state.notify(About::Result(order));
     }
+}
+
+/// Commands of an order run.
+fn run(state: &mut State, order: Order) {
+    let starts = &mut state.witness.starts[order];
+    *starts = (*starts + 1).min(2);
 }
 
 /// The PUT of a claim with `If-None-Match`. Gives whether it landed.

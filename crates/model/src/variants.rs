@@ -1,0 +1,291 @@
+//! What is explored: the protocol with several jobs and faults, and each broken variant with what it must break.
+
+use crate::{faults::Budgets, flaws::Flaw, invariants::Invariant, job::Job, protocol::Protocol};
+
+/// A name and what it stands for.
+pub type Named = (&'static str, Protocol);
+
+const NONE: Budgets = Budgets {
+    crashes: 0,
+    worker_crashes: 0,
+    duplicates: 0,
+    drops: 0,
+    zombies: 0,
+    lost_replies: 0,
+    errors: 0,
+    throttles: 0,
+    timeouts: 0,
+    hand_overs: 0,
+    early_ticks: 0,
+    deadlines: 0,
+    cancels: 0,
+    resubmissions: 0,
+};
+
+/// The protocol as it should be, in less than a minute.
+pub fn correct() -> Vec<Named> {
+    let chain = |budgets| Protocol::new(Job::CHAIN, budgets);
+    vec![
+        ("diamond, nothing fails", Protocol::new(Job::DIAMOND, NONE)),
+        (
+            "one order: crashes, drop, lost reply, error, timeout",
+            Protocol::new(
+                Job::ONE,
+                Budgets { crashes: 2, worker_crashes: 1, drops: 1, lost_replies: 1, errors: 1, timeouts: 1, ..NONE },
+            ),
+        ),
+        (
+            "one order: crashes, duplicate, zombie, lost reply, timeout",
+            Protocol::new(
+                Job::ONE,
+                Budgets {
+                    crashes: 1,
+                    worker_crashes: 1,
+                    duplicates: 1,
+                    zombies: 1,
+                    lost_replies: 1,
+                    timeouts: 1,
+                    ..NONE
+                },
+            ),
+        ),
+        (
+            "chain: crash, duplicate, zombie, lost reply",
+            chain(Budgets { crashes: 1, duplicates: 1, zombies: 1, lost_replies: 1, ..NONE }),
+        ),
+        (
+            "chain: crash, drop, zombie, lost reply",
+            chain(Budgets { crashes: 1, drops: 1, zombies: 1, lost_replies: 1, ..NONE }),
+        ),
+        (
+            "chain: duplicate, zombie, lost reply, error",
+            chain(Budgets { duplicates: 1, zombies: 1, lost_replies: 1, errors: 1, ..NONE }),
+        ),
+        (
+            "chain: crash, lost reply, error, throttle",
+            chain(Budgets { crashes: 1, lost_replies: 1, errors: 1, throttles: 1, ..NONE }),
+        ),
+        (
+            "chain: crashes of workers too, duplicate, drop, timeout",
+            chain(Budgets { crashes: 1, worker_crashes: 1, duplicates: 1, drops: 1, timeouts: 1, ..NONE }),
+        ),
+        (
+            "chain: deadline, zombie, crash, early tick",
+            chain(Budgets { deadlines: 1, zombies: 1, crashes: 1, early_ticks: 1, ..NONE }),
+        ),
+        (
+            "chain: deadline, cancellation, zombie, timeout",
+            chain(Budgets { deadlines: 1, cancels: 1, zombies: 1, timeouts: 1, ..NONE }),
+        ),
+        (
+            "tolerant chain: deadline, cancellation, crash, timeout",
+            Protocol::new(
+                Job::CHAIN.tolerant(),
+                Budgets { deadlines: 1, cancels: 1, crashes: 1, timeouts: 1, ..NONE },
+            ),
+        ),
+        (
+            "fan-in: crash, zombie, hand-over",
+            Protocol::new(Job::FAN_IN, Budgets { crashes: 1, zombies: 1, hand_overs: 1, ..NONE }),
+        ),
+        ("diamond: crash, zombie", Protocol::new(Job::DIAMOND, Budgets { crashes: 1, zombies: 1, ..NONE })),
+        ("submission: crash, lost reply, zombie, early tick", submission()),
+    ]
+}
+
+/// The protocol as it should be, some minutes and gigabytes of it.
+pub fn larger() -> Vec<Named> {
+    vec![
+        (
+            "one order: every fault",
+            Protocol::new(
+                Job::ONE,
+                Budgets {
+                    crashes: 1,
+                    worker_crashes: 1,
+                    duplicates: 1,
+                    drops: 1,
+                    zombies: 1,
+                    lost_replies: 1,
+                    errors: 1,
+                    timeouts: 1,
+                    ..NONE
+                },
+            ),
+        ),
+        (
+            "chain: crashes of workers too, duplicate, drop, zombie, lost reply",
+            Protocol::new(
+                Job::CHAIN,
+                Budgets {
+                    crashes: 1,
+                    worker_crashes: 1,
+                    duplicates: 1,
+                    drops: 1,
+                    zombies: 1,
+                    lost_replies: 1,
+                    ..NONE
+                },
+            ),
+        ),
+        (
+            "chain and one more: deadline, zombie, early tick",
+            Protocol::new(Job::CHAIN_AND_ONE, Budgets { deadlines: 1, zombies: 1, early_ticks: 1, ..NONE }),
+        ),
+        (
+            "fan-in, three passes: crash, zombie, duplicate",
+            Protocol::new(Job::FAN_IN, Budgets { crashes: 1, zombies: 1, duplicates: 1, ..NONE }).passes(3),
+        ),
+        (
+            "diamond: crash, zombie, lost reply, hand-over",
+            Protocol::new(
+                Job::DIAMOND,
+                Budgets { crashes: 1, zombies: 1, lost_replies: 1, hand_overs: 1, ..NONE },
+            ),
+        ),
+    ]
+}
+
+fn submission() -> Protocol {
+    let budgets =
+        Budgets { crashes: 1, resubmissions: 1, lost_replies: 1, zombies: 1, early_ticks: 1, ..NONE };
+    Protocol::new(Job::ONE, budgets).from_submission()
+}
+
+/// What the exploration of a broken variant must find.
+#[derive(Clone, Debug)]
+pub struct Variant {
+    /// What is left out or done in another order, as one line.
+    pub name: &'static str,
+    /// The variant.
+    pub protocol: Protocol,
+    /// What it breaks.
+    pub breaks: Invariant,
+}
+
+impl Flaw {
+    /// A job and the faults with which this flaw must show, and where.
+    pub fn variant(self) -> Variant {
+        let (name, job, budgets, breaks) = self.setting();
+        let protocol = Protocol::new(job, budgets);
+        let protocol = match self {
+            Self::FlipBeforePlan | Self::TickAfterFlip => protocol.from_submission(),
+            _ => protocol,
+        };
+        Variant { name, protocol: protocol.with(self), breaks }
+    }
+
+    fn setting(self) -> (&'static str, Job, Budgets, Invariant) {
+        let deadline = Budgets { deadlines: 1, zombies: 1, early_ticks: 1, ..NONE };
+        let crash = Budgets { crashes: 1, ..NONE };
+        let duplicate = Budgets { duplicates: 1, ..NONE };
+        match self {
+            Self::CommitWithoutNews => ("commit without the news", Job::PAIR, NONE, Invariant::HeardIsLooked),
+            Self::CommitNotForOwner => (
+                "commit without `owner = :me`",
+                Job::ONE,
+                Budgets { zombies: 1, early_ticks: 1, ..NONE },
+                Invariant::OnlyTheHolderWrites,
+            ),
+            Self::UnconditionalDeposit => {
+                ("deposit without a live lease", Job::PAIR, NONE, Invariant::NoTickNeeded)
+            }
+            Self::AcquireNotForOwner => (
+                "acquire without `owner = :me`",
+                Job::ONE,
+                Budgets { lost_replies: 1, ..NONE },
+                Invariant::NoTickNeeded,
+            ),
+            Self::AlwaysNarrow => {
+                ("a look at one order whatever the news", Job::PAIR, NONE, Invariant::HeardIsLooked)
+            }
+            Self::CheckpointClearsNews => {
+                ("checkpoint removes the news", Job::PAIR, NONE, Invariant::HeardIsLooked)
+            }
+            Self::GiveUpClearsNews => (
+                "giving up removes the news",
+                Job::PAIR,
+                Budgets { hand_overs: 1, ..NONE },
+                Invariant::HeardIsLooked,
+            ),
+            Self::RequestIdAsNonce => {
+                ("the request id as nonce", Job::ONE, duplicate, Invariant::OnlyTheHolderWrites)
+            }
+            Self::DispatchBeforeLease => {
+                ("dispatch before the lease", Job::CHAIN, NONE, Invariant::DispatchedOnce)
+            }
+            Self::WatchdogAfterTarget => {
+                ("watchdog started after its target", Job::ONE, NONE, Invariant::WatchedFromTheStart)
+            }
+            Self::NoTick => ("no tick", Job::ONE, crash, Invariant::NeverStuck),
+            Self::TickStopsAtDone => ("the tick stops at `done`", Job::ONE, crash, Invariant::NeverStuck),
+            Self::NoWorkerClaim => ("no claim of the worker", Job::ONE, duplicate, Invariant::StartsOnce),
+            Self::ClaimAfterFirstCommand => {
+                ("claim after the first command", Job::ONE, duplicate, Invariant::StartsOnce)
+            }
+            Self::ConflictTakenAsMine => {
+                ("412 on a claim taken as one's own", Job::ONE, duplicate, Invariant::StartsOnce)
+            }
+            Self::EndWithoutClaim => (
+                "the engine ends an order without its claim",
+                Job::ONE,
+                Budgets { timeouts: 1, ..NONE },
+                Invariant::NoLateStart,
+            ),
+            Self::LostWithoutComparing => (
+                "a lost worker's claim is not compared",
+                Job::ONE,
+                Budgets { worker_crashes: 1, lost_replies: 1, ..NONE },
+                Invariant::LostIsGone,
+            ),
+            Self::ResultOverwritten => (
+                "results without `If-None-Match`",
+                Job::ONE,
+                Budgets { timeouts: 2, ..NONE },
+                Invariant::FirstResultStands,
+            ),
+            Self::DoneOverwritten => ("`done` without `If-None-Match`", Job::ONE, crash, Invariant::DoneWhenOver),
+            Self::DoneBeforeLastResult => {
+                ("`done` before the last result", Job::ONE, NONE, Invariant::DoneWhenOver)
+            }
+            Self::DeadlineAfterLook => {
+                ("the clock read after the results", Job::CHAIN, deadline, Invariant::NoLateStart)
+            }
+            Self::DeadlineOnNarrowLook => {
+                ("the deadline judged on one order's result", Job::CHAIN_AND_ONE, deadline, Invariant::NoLateStart)
+            }
+            Self::StopBeforeCascade => (
+                "cancellations before what a dependency decided",
+                Job::CHAIN,
+                Budgets { cancels: 1, zombies: 1, timeouts: 1, ..NONE },
+                Invariant::LedgerAgrees,
+            ),
+            Self::DoneBeforeLetters => (
+                "`done` before its letters are saved",
+                Job::CHAIN.tolerant(),
+                Budgets { deadlines: 1, cancels: 1, crashes: 1, ..NONE },
+                Invariant::DoneWhenOver,
+            ),
+            Self::FlipBeforePlan => {
+                ("the flip before the plan", Job::ONE, NONE, Invariant::AcceptedIsDurable)
+            }
+            Self::TickAfterFlip => ("the tick after the flip", Job::ONE, NONE, Invariant::AcceptedIsDurable),
+        }
+    }
+}
+
+/// Two flaws at once: a crash between `done` and the commit is enough for a second end of an order that was skipped.
+pub fn stop_and_done_first() -> Variant {
+    let budgets = Budgets { deadlines: 1, crashes: 1, worker_crashes: 1, ..NONE };
+    let protocol =
+        Protocol::new(Job::CHAIN, budgets).with(Flaw::StopBeforeCascade).with(Flaw::DoneBeforeLetters);
+    Variant { name: "`done` first and the deadline before the graph", protocol, breaks: Invariant::DoneWhenOver }
+}
+
+/// What the protocol does not promise: a zombie writes a result of an order that never starts, when the job's deadline
+/// passes and the run is cancelled while it hangs.
+pub fn known_limit() -> Variant {
+    let budgets = Budgets { deadlines: 1, cancels: 1, zombies: 1, timeouts: 1, ..NONE };
+    let protocol = Protocol::new(Job::CHAIN.tolerant(), budgets);
+    Variant { name: "known limit: zombie, deadline and cancellation", protocol, breaks: Invariant::LedgerAgrees }
+}
