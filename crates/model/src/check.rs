@@ -34,33 +34,49 @@ pub struct Report {
 
 /// Explores a configuration, every state of it unless an invariant breaks.
 pub fn explore(name: &str, protocol: Protocol, threads: usize) -> Report {
-    run(name, protocol, threads, HasDiscoveries::AnyFailures, None)
-}
-
-/// Looks for a shortest way to break this invariant.
-pub fn break_invariant(name: &str, protocol: Protocol, invariant: Invariant) -> Report {
-    // One thread goes breadth first, so the way that it finds is a shortest.
-    run(name, protocol, 1, HasDiscoveries::AnyOf([invariant.name()].into()), Some(invariant))
-}
-
-fn run(name: &str, protocol: Protocol, threads: usize, until: HasDiscoveries, wanted: Option<Invariant>) -> Report {
     let begun = Instant::now();
-    let checker = protocol.checker().threads(threads).finish_when(until).spawn_bfs().join();
+    let checker = protocol.checker().threads(threads).finish_when(HasDiscoveries::AnyFailures).spawn_bfs().join();
     let mut discoveries = checker.discoveries();
     let completes = discoveries.remove(COMPLETED).is_some();
-    let found = match wanted {
-        Some(invariant) => discoveries.remove_entry(invariant.name()),
-        None => discoveries.into_iter().min_by_key(|(name, _)| *name),
-    };
+    let broken = discoveries.into_iter().min_by_key(|(name, _)| *name);
     Report {
         name: name.to_owned(),
         states: checker.unique_state_count(),
         depth: checker.max_depth(),
         seconds: begun.elapsed().as_secs_f32(),
-        is_exhaustive: checker.is_done() && found.is_none(),
+        is_exhaustive: checker.is_done() && broken.is_none(),
         completes,
-        broken: found.map(|(name, path)| (name, path.into_actions())),
+        broken: broken.map(|(name, path)| (name, path.into_actions())),
     }
+}
+
+/// Looks for a shortest way to break this invariant.
+pub fn break_invariant(name: &str, protocol: &Protocol, invariant: Invariant) -> Report {
+    let begun = Instant::now();
+    let until = || HasDiscoveries::AnyOf([invariant.name()].into());
+    let mut report = Report {
+        name: name.to_owned(),
+        states: 0,
+        depth: 0,
+        seconds: 0.0,
+        is_exhaustive: false,
+        completes: false,
+        broken: None,
+    };
+    let mut checker = protocol.clone().checker().finish_when(until()).spawn_bfs().join();
+    loop {
+        report.states = report.states.max(checker.unique_state_count());
+        report.depth = report.depth.max(checker.max_depth());
+        // The checker looks at states in blocks and keeps the last find of a block: only when nothing is nearer is it a
+        // shortest way.
+        let Some(path) = checker.discovery(invariant.name()) else { break };
+        let actions = path.into_actions();
+        let nearer = actions.len() + 1;
+        report.broken = Some((invariant.name(), actions));
+        checker = protocol.clone().checker().target_max_depth(nearer).finish_when(until()).spawn_bfs().join();
+    }
+    report.seconds = begun.elapsed().as_secs_f32();
+    report
 }
 
 impl fmt::Display for Report {

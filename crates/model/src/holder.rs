@@ -10,17 +10,14 @@
 //!  near the end of its time: GiveUp ─▶ Wake ─▶ home       after an error: GiveUp ─▶ Lambda delivers the event again
 //! ```
 //!
-//! Each step is one call to AWS and has two halves: [`Protocol::perform`] is what AWS does, [`Protocol::proceed`] what the
-//! pass makes of the answer. A lost reply is the first without the second.
+//! Each step is one call to AWS and has two halves: what AWS does is in `calls`, what the pass makes of the answer here. A lost reply is the first without the second.
 
 use crate::{
     flaws::Flaw,
-    invariants::Invariant,
     ledger::{Ledger, Letter, Outcome},
     orders::{Order, Orders},
     protocol::Protocol,
-    state::{About, Claim, Event, Nonce, State, Status, Watchdog},
-    worker::{Invoke, put_claim},
+    state::{About, Claim, Event, Nonce, State, Status},
 };
 
 /// Where a pass is: the call that it makes next.
@@ -75,6 +72,7 @@ pub enum Because {
 }
 
 /// A pass.
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own that the pass knows or not")]
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Pass {
     /// Where it is.
@@ -143,12 +141,12 @@ impl Pass {
     }
 
     /// The order that it is about to end.
-    fn ended_next(&self) -> Order {
+    pub(crate) fn ended_next(&self) -> Order {
         self.to_end.lowest().unwrap_or_default()
     }
 
     /// The order that it is about to start.
-    fn started_next(&self) -> Order {
+    pub(crate) fn started_next(&self) -> Order {
         self.to_start.lowest().unwrap_or_default()
     }
 
@@ -158,112 +156,6 @@ impl Pass {
     }
 }
 
-/// What AWS does.
-impl Protocol {
-    /// Performs the call that a pass is about to make. Gives whether its condition held.
-    pub(crate) fn perform(&self, state: &mut State, pass: &mut Pass) -> bool {
-        let is_owner = state.item.owner.is_some_and(|owner| owner == pass.nonce);
-        match pass.step {
-            Step::Acquire => return self.acquire(state, pass, is_owner),
-            Step::Deposit => {
-                let is_active = state.item.status == Status::Active;
-                let applies = is_active && state.is_leased() || self.has(Flaw::UnconditionalDeposit);
-                if applies {
-                    state.item.news += 1;
-                }
-                return applies;
-            }
-            Step::Checkpoint => {
-                if !is_owner {
-                    return false;
-                }
-                self.save(state, pass);
-                if self.has(Flaw::CheckpointClearsNews) {
-                    state.item.news = 0;
-                }
-            }
-            Step::Commit => return self.commit(state, pass, is_owner),
-            Step::GiveUp(_) => {
-                if !is_owner {
-                    return false;
-                }
-                self.save(state, pass);
-                release(state, Status::Idle);
-                if self.has(Flaw::GiveUpClearsNews) {
-                    state.item.news = 0;
-                }
-            }
-            Step::Wake => state.notify(About::Wake),
-            Step::EndOrder(EndStep::Claim) => {
-                if !self.has(Flaw::EndWithoutClaim) {
-                    put_claim(state, pass.ended_next(), Claim::Engine(pass.ending));
-                }
-            }
-            Step::EndOrder(EndStep::Stop) => state.store.stops.add(pass.ended_next()),
-            Step::EndOrder(EndStep::Result(outcome)) => self.put_result(state, pass.ended_next(), outcome),
-            Step::StartWatchdog => start_watchdog(state, pass.started_next()),
-            Step::StartTarget => start_target(state, pass.started_next()),
-            Step::PutDone => self.put_done(state, &pass.ledger),
-            Step::Judge | Step::Look | Step::Evaluate => {}
-        }
-        true
-    }
-
-    fn acquire(&self, state: &mut State, pass: &mut Pass, is_owner: bool) -> bool {
-        let may_be_taken = matches!(state.item.status, Status::Idle | Status::Active);
-        let is_own = is_owner && !self.has(Flaw::AcquireNotForOwner);
-        if !may_be_taken || state.is_leased() && !is_own {
-            return false;
-        }
-        if !is_owner && !self.requests_matter() {
-            // A fresh draw: the canonical state knows no other than 1.
-            pass.nonce = 2;
-        }
-        state.item.owner = Some(pass.nonce);
-        state.item.is_live = true;
-        state.item.status = Status::Active;
-        state.item.news += 1;
-        state.passes.iter_mut().for_each(|other| other.holds = false);
-        pass.holds = true;
-        true
-    }
-
-    fn commit(&self, state: &mut State, pass: &Pass, is_owner: bool) -> bool {
-        let is_owner = is_owner || self.has(Flaw::CommitNotForOwner) && state.item.status == Status::Active;
-        let knows_all = state.item.news > 0 && state.item.news == pass.news || self.has(Flaw::CommitWithoutNews);
-        if !is_owner || !knows_all {
-            return false;
-        }
-        self.save(state, pass);
-        let status = if self.job.is_over(&pass.ledger) { Status::Completed } else { Status::Idle };
-        release(state, status);
-        state.item.news = 0;
-        true
-    }
-
-    /// `SET orders`.
-    fn save(&self, state: &mut State, pass: &Pass) {
-        if !pass.holds {
-            state.witness.breaks(Invariant::OnlyTheHolderWrites);
-        }
-        if !state.item.ledger.is_before(&pass.ledger) {
-            state.witness.breaks(Invariant::OnlyForward);
-        }
-        state.item.ledger = pass.ledger;
-        state.witness.heard.forget(pass.ledger.ended());
-    }
-
-    fn put_done(&self, state: &mut State, ledger: &Ledger) {
-        if state.store.done.is_none() {
-            state.store.done = Some(*ledger);
-        } else if self.has(Flaw::DoneOverwritten) {
-            state.store.done = Some(*ledger);
-            state.witness.breaks(Invariant::DoneWhenOver);
-        }
-    }
-}
-
-/// What the pass makes of the answer.
 impl Protocol {
     /// Goes on after the call of its step was answered.
     pub(crate) fn proceed(&self, state: &State, pass: &mut Pass, applied: bool) -> Then {
@@ -279,11 +171,7 @@ impl Protocol {
                 pass.is_wide = !is_alone || pass.event.about == About::Wake;
                 self.begin_round(pass)
             }
-            Step::Acquire if matches!(state.item.status, Status::Idle | Status::Active) => {
-                pass.goes_to(Step::Deposit)
-            }
-            // No run, not submitted yet, or completed.
-            Step::Acquire => Then::Home,
+            Step::Acquire if matches!(state.item.status, Status::Idle | Status::Active) => pass.goes_to(Step::Deposit),
             Step::Deposit if applied => Then::Home,
             Step::Deposit => pass.goes_to(Step::Acquire),
             Step::Judge => {
@@ -310,7 +198,7 @@ impl Protocol {
             Step::Checkpoint => {
                 pass.hands_over(Because::Error);
                 Then::On
-            },
+            }
             Step::PutDone => pass.goes_to(Step::Commit),
             Step::Commit if !applied && state.item.owner == Some(pass.nonce) => {
                 // Others came meanwhile: look at everything, still holding the lease.
@@ -318,8 +206,8 @@ impl Protocol {
                 pass.is_wide = true;
                 self.begin_round(pass)
             }
-            // Done, or not ours any more.
-            Step::Commit | Step::Wake => Then::Home,
+            // No run, not submitted yet, or completed; done, or not ours any more.
+            Step::Acquire | Step::Commit | Step::Wake => Then::Home,
             Step::GiveUp(Because::OutOfTime) => pass.goes_to(Step::Wake),
             Step::GiveUp(Because::Error) => Then::Failed,
         }
@@ -365,7 +253,8 @@ impl Protocol {
         let is_cancelled = pass.ending == Outcome::Cancelled;
         // A look at one order alone does not know what became of the others since the ledger was saved.
         let knows_enough = pass.is_wide || self.has(Flaw::DeadlineOnNarrowLook) || self.has(Flaw::DeadlineAfterLook);
-        if !is_cancelled && !(pass.is_late && knows_enough) {
+        let is_over = pass.is_late && knows_enough;
+        if !is_cancelled && !is_over {
             return self.seek(state, pass);
         }
         if !is_cancelled {
@@ -444,26 +333,4 @@ impl Protocol {
         };
         pass.goes_to(next)
     }
-}
-
-/// `REMOVE orchestrator_id, lease_until`.
-fn release(state: &mut State, status: Status) {
-    state.item.status = status;
-    state.item.owner = None;
-    state.item.is_live = false;
-    state.passes.iter_mut().for_each(|pass| pass.holds = false);
-}
-
-/// StartExecution; "already exists" is success.
-fn start_watchdog(state: &mut State, order: Order) {
-    if state.watchdogs[order] == Watchdog::None {
-        state.watchdogs[order] = Watchdog::Waiting;
-    }
-}
-
-/// Invoke, StartBuild or SendCommand: each time a request of its own.
-fn start_target(state: &mut State, order: Order) {
-    let request = state.fresh_request(order);
-    state.invokes.push(Invoke { order, request });
-    state.witness.dispatched(order);
 }

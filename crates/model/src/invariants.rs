@@ -131,9 +131,10 @@ impl Invariant {
             Self::StartsOnce => state.witness.starts.iter().all(|starts| *starts <= 1),
             Self::LedgerAgrees => agrees(protocol, state, |order| state.item.ledger.get(order)),
             Self::DoneWhenOver => {
-                let is_true = state.store.done.is_none_or(|done| {
-                    protocol.job.is_over(&done) && agrees(protocol, state, |order| done.get(order))
-                });
+                let is_true = state
+                    .store
+                    .done
+                    .is_none_or(|done| protocol.job.is_over(&done) && agrees(protocol, state, |order| done.get(order)));
                 is_true && !state.witness.has_broken(self)
             }
             Self::NeverStuck => {
@@ -147,9 +148,7 @@ impl Invariant {
                 let is_at_rest = state.item.status == Status::Idle && state.item.news == 0;
                 !is_at_rest || state.witness.heard == Heard::default()
             }
-            Self::NoTickNeeded => {
-                is_settled(state) || state.witness.may_need_tick || protocol.goes_on_by_itself(state)
-            }
+            Self::NoTickNeeded => is_settled(state) || state.witness.may_need_tick || protocol.goes_on_by_itself(state),
             Self::DispatchedOnce => state.witness.dispatches.iter().all(|dispatches| *dispatches <= 1),
             Self::NoLateStart
             | Self::DependenciesFirst

@@ -73,7 +73,7 @@ impl Job {
             if ledger.get(order) != Letter::Queued || !self.dependencies[order].within(ledger.ended()) {
                 continue;
             }
-            match self.fate(&ledger, order) {
+            match self.fate(ledger, order) {
                 Some(outcome) => ledger.set(order, Letter::Ended(outcome)),
                 None => ready.add(order),
             }
@@ -82,7 +82,7 @@ impl Job {
     }
 
     /// What becomes of an order whose dependencies have all ended; `None` means that it runs.
-    fn fate(&self, ledger: &Ledger, order: Order) -> Option<Outcome> {
+    fn fate(&self, ledger: Ledger, order: Order) -> Option<Outcome> {
         let mut fate = None;
         for outcome in self.dependencies[order].iter().filter_map(|dependency| ledger.get(dependency).outcome()) {
             match outcome {

@@ -17,6 +17,7 @@
 //! can fail. `docs/MODEL.md` tells what is modelled and what is not; the configurations are in this crate's tests.
 
 pub mod action;
+mod calls;
 pub mod check;
 mod engine_end;
 pub mod faults;

@@ -114,9 +114,7 @@ impl Protocol {
         let budgets = &state.budgets;
         if budgets.timeouts > 0 {
             let due = |order: &Order| {
-                Self::is_watched(state, *order)
-                    && !is_ending(state, *order)
-                    && !Self::is_surely_late(state, *order)
+                Self::is_watched(state, *order) && !is_ending(state, *order) && !Self::is_surely_late(state, *order)
             };
             actions.extend(self.job.all().iter().filter(due).map(Action::TimeOutEarly));
         }
@@ -137,48 +135,6 @@ impl Protocol {
         }
         if budgets.resubmissions > 0 {
             actions.push(Action::SubmitAgain);
-        }
-    }
-
-    fn faults(state: &State, actions: &mut Vec<Action>) {
-        let budgets = &state.budgets;
-        if budgets.crashes > 0 {
-            actions.extend(who(state).map(|(who, pass)| Action::CrashPass(who, pass.step)));
-            actions.extend(state.submitters.iter().copied().map(Action::CrashSubmission));
-            let ending = |order: &Order| is_ending(state, *order);
-            actions.extend((0..state.watchdogs.len()).filter(ending).map(Action::CrashWatchdog));
-            let lost = distinct(&state.lost).filter(|lost| lost.ending.is_some());
-            actions.extend(lost.map(Action::CrashLost));
-        }
-        if budgets.worker_crashes > 0 {
-            actions.extend(distinct(&state.workers).map(Action::CrashWorker));
-            actions.extend(distinct(&state.invokes).map(Action::CrashInvoke));
-        }
-        if budgets.duplicates > 0 {
-            actions.extend(distinct(&state.events).map(Action::DuplicateEvent));
-            actions.extend(distinct(&state.invokes).map(Action::DuplicateInvoke));
-            actions.extend(distinct(&state.lost).map(Action::DuplicateLost));
-        }
-        if budgets.drops > 0 {
-            actions.extend(distinct(&state.events).map(Action::DropEvent));
-            actions.extend(distinct(&state.lost).map(Action::DropLost));
-        }
-        if budgets.zombies > 0 && state.item.is_live && state.holder_lives() {
-            actions.push(Action::Zombie);
-        }
-        if budgets.lost_replies > 0 {
-            let calls = who(state).filter(|(_, pass)| !matches!(pass.step, Step::Judge | Step::Look | Step::Evaluate));
-            actions.extend(calls.map(|(who, pass)| Action::LoseReply(who, pass.step)));
-            actions.extend(distinct(&state.invokes).map(Action::LoseReplyToClaim));
-            actions.extend(state.submitters.iter().copied().map(Action::LoseReplyToSubmission));
-        }
-        if budgets.errors > 0 {
-            let calls = who(state).filter(|(_, pass)| !matches!(pass.step, Step::Judge | Step::Evaluate));
-            actions.extend(calls.map(|(who, pass)| Action::Fail(who, pass.step)));
-        }
-        if budgets.throttles > 0 {
-            let starts = who(state).filter(|(_, pass)| pass.step == Step::StartTarget);
-            actions.extend(starts.map(|(who, _)| Action::Throttle(who)));
         }
     }
 }
@@ -259,96 +215,6 @@ impl Protocol {
         }
     }
 
-    fn fail(&self, state: &mut State, fault: Action) {
-        state.witness.fails();
-        let budgets = &mut state.budgets;
-        match fault {
-            Action::CrashPass((index, _), _) => {
-                budgets.crashes -= 1;
-                state.witness.may_need_tick = true;
-                let pass = state.passes.remove(index);
-                state.events.push(pass.event);
-            }
-            Action::CrashSubmission(submitter) => {
-                budgets.crashes -= 1;
-                state.witness.may_need_tick = true;
-                take(&mut state.submitters, &submitter);
-            }
-            Action::CrashWatchdog(order) => {
-                budgets.crashes -= 1;
-                state.watchdogs[order] = Watchdog::Waiting;
-            }
-            Action::CrashLost(lost) => {
-                budgets.crashes -= 1;
-                take(&mut state.lost, &lost);
-                Self::lose(state, lost.order, lost.request);
-            }
-            Action::CrashWorker(worker) => {
-                budgets.worker_crashes -= 1;
-                take(&mut state.workers, &worker);
-                Self::lose(state, worker.order, worker.request);
-            }
-            Action::CrashInvoke(invoke) => {
-                budgets.worker_crashes -= 1;
-                take(&mut state.invokes, &invoke);
-                Self::lose(state, invoke.order, invoke.request);
-            }
-            Action::DuplicateEvent(event) => {
-                budgets.duplicates -= 1;
-                state.events.push(event);
-            }
-            Action::DuplicateInvoke(invoke) => {
-                budgets.duplicates -= 1;
-                state.invokes.push(invoke);
-            }
-            Action::DuplicateLost(lost) => {
-                budgets.duplicates -= 1;
-                state.lost.push(lost);
-            }
-            Action::DropEvent(event) => {
-                budgets.drops -= 1;
-                state.witness.may_need_tick = true;
-                take(&mut state.events, &event);
-            }
-            Action::DropLost(lost) => {
-                budgets.drops -= 1;
-                take(&mut state.lost, &lost);
-            }
-            Action::Zombie => {
-                budgets.zombies -= 1;
-                state.item.is_live = false;
-            }
-            Action::LoseReply((index, _), _) => {
-                budgets.lost_replies -= 1;
-                let mut pass = state.passes.remove(index);
-                self.perform(state, &mut pass);
-                state.passes.push(pass);
-            }
-            Action::LoseReplyToClaim(invoke) => {
-                budgets.lost_replies -= 1;
-                self.claim(state, invoke, false);
-            }
-            Action::LoseReplyToSubmission(submitter) => {
-                budgets.lost_replies -= 1;
-                self.submit(state, submitter, false);
-            }
-            Action::Fail((index, _), step) => {
-                budgets.errors -= 1;
-                self.end_with_error(state, index, step);
-            }
-            Action::Throttle((index, _)) => {
-                budgets.throttles -= 1;
-                state.witness.may_need_tick = true;
-                let pass = &mut state.passes[index];
-                if let Some(order) = pass.to_start.lowest() {
-                    pass.to_start.remove(order);
-                }
-                self.go_on_starting(pass);
-            }
-            _ => {}
-        }
-    }
-
     fn deliver(&self, state: &mut State, event: Event) {
         take(&mut state.events, &event);
         let mut pass = Pass::new(event);
@@ -376,32 +242,19 @@ impl Protocol {
             Then::Failed => state.events.push(pass.event),
         }
     }
-
-    /// A call failed for good. Without a lease there is nothing to give up: Lambda delivers the event again.
-    fn end_with_error(&self, state: &mut State, index: usize, step: Step) {
-        match step {
-            Step::Acquire | Step::Deposit | Step::GiveUp(_) | Step::Wake => {
-                let pass = state.passes.remove(index);
-                // An acquire that was applied, and told nobody: its lease must run out.
-                state.witness.may_need_tick |= state.item.owner == Some(pass.nonce);
-                state.events.push(pass.event);
-            }
-            _ => state.passes[index].hands_over(Because::Error),
-        }
-    }
 }
 
 /// Passes at work, each with its place.
-fn who(state: &State) -> impl Iterator<Item = (Who, &Pass)> {
+pub(crate) fn who(state: &State) -> impl Iterator<Item = (Who, &Pass)> {
     state.passes.iter().enumerate().map(|(index, pass)| ((index, pass.event.about), pass))
 }
 
 /// Whether the order's watchdog is about to write its result.
-fn is_ending(state: &State, order: Order) -> bool {
+pub(crate) fn is_ending(state: &State, order: Order) -> bool {
     matches!(state.watchdogs[order], Watchdog::Ending(_))
 }
 
 /// Each of these once; they are sorted.
-fn distinct<T: Copy + PartialEq>(all: &[T]) -> impl Iterator<Item = T> {
+pub(crate) fn distinct<T: Copy + PartialEq>(all: &[T]) -> impl Iterator<Item = T> {
     all.iter().enumerate().filter(|(index, one)| *index == 0 || all[index - 1] != **one).map(|(_, one)| *one)
 }

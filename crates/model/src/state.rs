@@ -154,13 +154,7 @@ impl State {
     pub fn accepted(budgets: Budgets) -> Self {
         let wake = Event { about: About::Wake, request: 1 };
         Self {
-            item: Item {
-                status: Status::Idle,
-                owner: None,
-                is_live: false,
-                news: 0,
-                ledger: Ledger::default(),
-            },
+            item: Item { status: Status::Idle, owner: None, is_live: false, news: 0, ledger: Ledger::default() },
             store: Store { plan: true, ..Store::default() },
             is_late: false,
             events: vec![wake],

@@ -52,7 +52,7 @@ impl Protocol {
     /// Performs a submission's next call; with its answer it goes on, without one it makes the call again.
     pub(crate) fn submit(&self, state: &mut State, submitter: Submitter, is_answered: bool) {
         let Submitter { id, step } = submitter;
-        self.perform_submission(state, submitter);
+        Self::perform_submission(state, submitter);
         if !is_answered {
             return;
         }
@@ -78,7 +78,7 @@ impl Protocol {
         state.submitters.extend(next.map(|step| Submitter { id, step }));
     }
 
-    fn perform_submission(&self, state: &mut State, Submitter { id, step }: Submitter) {
+    fn perform_submission(state: &mut State, Submitter { id, step }: Submitter) {
         match step {
             SubmitStep::Reserve => {
                 let is_free = match state.item.status {

@@ -79,10 +79,7 @@ pub fn correct() -> Vec<Named> {
         ),
         (
             "tolerant chain: deadline, cancellation, crash, timeout",
-            Protocol::new(
-                Job::CHAIN.tolerant(),
-                Budgets { deadlines: 1, cancels: 1, crashes: 1, timeouts: 1, ..NONE },
-            ),
+            Protocol::new(Job::CHAIN.tolerant(), Budgets { deadlines: 1, cancels: 1, crashes: 1, timeouts: 1, ..NONE }),
         ),
         (
             "fan-in: crash, zombie, hand-over",
@@ -117,15 +114,7 @@ pub fn larger() -> Vec<Named> {
             "chain: crashes of workers too, duplicate, drop, zombie, lost reply",
             Protocol::new(
                 Job::CHAIN,
-                Budgets {
-                    crashes: 1,
-                    worker_crashes: 1,
-                    duplicates: 1,
-                    drops: 1,
-                    zombies: 1,
-                    lost_replies: 1,
-                    ..NONE
-                },
+                Budgets { crashes: 1, worker_crashes: 1, duplicates: 1, drops: 1, zombies: 1, lost_replies: 1, ..NONE },
             ),
         ),
         (
@@ -138,17 +127,13 @@ pub fn larger() -> Vec<Named> {
         ),
         (
             "diamond: crash, zombie, lost reply, hand-over",
-            Protocol::new(
-                Job::DIAMOND,
-                Budgets { crashes: 1, zombies: 1, lost_replies: 1, hand_overs: 1, ..NONE },
-            ),
+            Protocol::new(Job::DIAMOND, Budgets { crashes: 1, zombies: 1, lost_replies: 1, hand_overs: 1, ..NONE }),
         ),
     ]
 }
 
 fn submission() -> Protocol {
-    let budgets =
-        Budgets { crashes: 1, resubmissions: 1, lost_replies: 1, zombies: 1, early_ticks: 1, ..NONE };
+    let budgets = Budgets { crashes: 1, resubmissions: 1, lost_replies: 1, zombies: 1, early_ticks: 1, ..NONE };
     Protocol::new(Job::ONE, budgets).from_submission()
 }
 
@@ -187,33 +172,20 @@ impl Flaw {
                 Budgets { zombies: 1, early_ticks: 1, ..NONE },
                 Invariant::OnlyTheHolderWrites,
             ),
-            Self::UnconditionalDeposit => {
-                ("deposit without a live lease", Job::PAIR, NONE, Invariant::NoTickNeeded)
-            }
+            Self::UnconditionalDeposit => ("deposit without a live lease", Job::PAIR, NONE, Invariant::NoTickNeeded),
             Self::AcquireNotForOwner => (
                 "acquire without `owner = :me`",
                 Job::ONE,
                 Budgets { lost_replies: 1, ..NONE },
                 Invariant::NoTickNeeded,
             ),
-            Self::AlwaysNarrow => {
-                ("a look at one order whatever the news", Job::PAIR, NONE, Invariant::HeardIsLooked)
+            Self::AlwaysNarrow => ("a look at one order whatever the news", Job::PAIR, crash, Invariant::HeardIsLooked),
+            Self::CheckpointClearsNews => ("checkpoint removes the news", Job::PAIR, NONE, Invariant::HeardIsLooked),
+            Self::GiveUpClearsNews => {
+                ("giving up removes the news", Job::PAIR, Budgets { hand_overs: 1, ..NONE }, Invariant::HeardIsLooked)
             }
-            Self::CheckpointClearsNews => {
-                ("checkpoint removes the news", Job::PAIR, NONE, Invariant::HeardIsLooked)
-            }
-            Self::GiveUpClearsNews => (
-                "giving up removes the news",
-                Job::PAIR,
-                Budgets { hand_overs: 1, ..NONE },
-                Invariant::HeardIsLooked,
-            ),
-            Self::RequestIdAsNonce => {
-                ("the request id as nonce", Job::ONE, duplicate, Invariant::OnlyTheHolderWrites)
-            }
-            Self::DispatchBeforeLease => {
-                ("dispatch before the lease", Job::CHAIN, NONE, Invariant::DispatchedOnce)
-            }
+            Self::RequestIdAsNonce => ("the request id as nonce", Job::ONE, duplicate, Invariant::OnlyTheHolderWrites),
+            Self::DispatchBeforeLease => ("dispatch before the lease", Job::CHAIN, NONE, Invariant::DispatchedOnce),
             Self::WatchdogAfterTarget => {
                 ("watchdog started after its target", Job::ONE, NONE, Invariant::WatchedFromTheStart)
             }
@@ -245,19 +217,20 @@ impl Flaw {
                 Invariant::FirstResultStands,
             ),
             Self::DoneOverwritten => ("`done` without `If-None-Match`", Job::ONE, crash, Invariant::DoneWhenOver),
-            Self::DoneBeforeLastResult => {
-                ("`done` before the last result", Job::ONE, NONE, Invariant::DoneWhenOver)
-            }
-            Self::DeadlineAfterLook => {
-                ("the clock read after the results", Job::CHAIN, deadline, Invariant::NoLateStart)
-            }
+            Self::DoneBeforeLastResult => ("`done` before the last result", Job::ONE, NONE, Invariant::DoneWhenOver),
+            Self::DeadlineAfterLook => (
+                "the clock read after the results",
+                Job::CHAIN,
+                Budgets { early_ticks: 2, ..deadline },
+                Invariant::NoLateStart,
+            ),
             Self::DeadlineOnNarrowLook => {
                 ("the deadline judged on one order's result", Job::CHAIN_AND_ONE, deadline, Invariant::NoLateStart)
             }
             Self::StopBeforeCascade => (
                 "cancellations before what a dependency decided",
                 Job::CHAIN,
-                Budgets { cancels: 1, zombies: 1, timeouts: 1, ..NONE },
+                Budgets { cancels: 1, zombies: 1, timeouts: 1, early_ticks: 1, ..NONE },
                 Invariant::LedgerAgrees,
             ),
             Self::DoneBeforeLetters => (
@@ -266,20 +239,32 @@ impl Flaw {
                 Budgets { deadlines: 1, cancels: 1, crashes: 1, ..NONE },
                 Invariant::DoneWhenOver,
             ),
-            Self::FlipBeforePlan => {
-                ("the flip before the plan", Job::ONE, NONE, Invariant::AcceptedIsDurable)
-            }
-            Self::TickAfterFlip => ("the tick after the flip", Job::ONE, NONE, Invariant::AcceptedIsDurable),
+            Self::FlipBeforePlan => ("the flip before the plan", Job::ONE, NONE, Invariant::AcceptedIsDurable),
+            Self::TickAfterFlip => ("the tick after the flip", Job::ONE, crash, Invariant::NeverStuck),
         }
     }
 }
 
-/// Two flaws at once: a crash between `done` and the commit is enough for a second end of an order that was skipped.
-pub fn stop_and_done_first() -> Variant {
+/// The protocol before this model mended it, and one crash, between `done` and the commit.
+pub fn first_built_with_a_crash() -> Variant {
     let budgets = Budgets { deadlines: 1, crashes: 1, worker_crashes: 1, ..NONE };
-    let protocol =
-        Protocol::new(Job::CHAIN, budgets).with(Flaw::StopBeforeCascade).with(Flaw::DoneBeforeLetters);
-    Variant { name: "`done` first and the deadline before the graph", protocol, breaks: Invariant::DoneWhenOver }
+    let name = "as first built: a crash between `done` and commit";
+    Variant { name, protocol: first_built(Job::CHAIN, budgets), breaks: Invariant::DoneWhenOver }
+}
+
+/// The protocol before this model mended it, and a zombie at the job's deadline.
+pub fn first_built_with_a_zombie() -> Variant {
+    let budgets = Budgets { deadlines: 1, zombies: 1, early_ticks: 1, ..NONE };
+    let name = "as first built: a zombie at the deadline";
+    Variant { name, protocol: first_built(Job::CHAIN, budgets), breaks: Invariant::NoLateStart }
+}
+
+fn first_built(job: Job, budgets: Budgets) -> Protocol {
+    Protocol::new(job, budgets)
+        .with(Flaw::DeadlineAfterLook)
+        .with(Flaw::DeadlineOnNarrowLook)
+        .with(Flaw::StopBeforeCascade)
+        .with(Flaw::DoneBeforeLetters)
 }
 
 /// What the protocol does not promise: a zombie writes a result of an order that never starts, when the job's deadline

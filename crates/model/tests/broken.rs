@@ -45,8 +45,13 @@ must_be_found! {
 }
 
 #[test]
-fn done_first_and_the_deadline_before_the_graph() {
-    find(variants::stop_and_done_first());
+fn as_first_built_with_a_crash() {
+    find(variants::first_built_with_a_crash());
+}
+
+#[test]
+fn as_first_built_with_a_zombie() {
+    find(variants::first_built_with_a_zombie());
 }
 
 #[test]
@@ -56,7 +61,7 @@ fn what_is_not_promised() {
 
 fn find(variant: Variant) {
     let Variant { name, protocol, breaks } = variant;
-    let report = break_invariant(name, protocol, breaks);
+    let report = break_invariant(name, &protocol, breaks);
     println!("{report}");
     assert!(report.broken.is_some(), "{name}: `{}` was not broken: {report}", breaks.name());
 }
