@@ -95,13 +95,13 @@ impl Protocol {
         match fault {
             Action::CrashPass((index, _), _) => {
                 budgets.crashes -= 1;
-                state.witness.may_need_tick = true;
+                state.may_need_tick();
                 let pass = state.passes.remove(index);
                 state.events.push(pass.event);
             }
             Action::CrashSubmission(submitter) => {
                 budgets.crashes -= 1;
-                state.witness.may_need_tick = true;
+                state.may_need_tick();
                 take(&mut state.submitters, &submitter);
             }
             Action::CrashWatchdog(order) => {
@@ -137,7 +137,7 @@ impl Protocol {
             }
             Action::DropEvent(event) => {
                 budgets.drops -= 1;
-                state.witness.may_need_tick = true;
+                state.may_need_tick();
                 take(&mut state.events, &event);
             }
             Action::DropLost(lost) => {
@@ -168,7 +168,7 @@ impl Protocol {
             }
             Action::Throttle((index, _)) => {
                 budgets.throttles -= 1;
-                state.witness.may_need_tick = true;
+                state.may_need_tick();
                 let pass = &mut state.passes[index];
                 if let Some(order) = pass.to_start.lowest() {
                     pass.to_start.remove(order);
@@ -185,7 +185,9 @@ impl Protocol {
             Step::Acquire | Step::Deposit | Step::GiveUp(_) | Step::Wake => {
                 let pass = state.passes.remove(index);
                 // An acquire that was applied, and told nobody: its lease must run out.
-                state.witness.may_need_tick |= state.item.owner == Some(pass.nonce);
+                if state.item.owner == Some(pass.nonce) {
+                    state.may_need_tick();
+                }
                 state.events.push(pass.event);
             }
             _ => state.passes[index].hands_over(Because::Error),

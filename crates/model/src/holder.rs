@@ -97,8 +97,8 @@ pub struct Pass {
     pub ending: Outcome,
     /// Orders to start.
     pub to_start: Orders,
-    /// An order that waits for another is started before the lease is taken (a flaw).
-    pub is_early: bool,
+    /// Orders that it started before it took the lease (a flaw).
+    pub early: Orders,
 }
 
 /// What becomes of a pass.
@@ -126,7 +126,7 @@ impl Pass {
             to_end: Orders::NONE,
             ending: Outcome::Skipped,
             to_start: Orders::NONE,
-            is_early: false,
+            early: Orders::NONE,
         }
     }
 
@@ -167,6 +167,10 @@ impl Protocol {
             Step::Acquire if applied => {
                 pass.news = state.item.news;
                 pass.ledger = state.item.ledger;
+                for order in pass.early.iter().filter(|order| state.item.ledger.get(*order) == Letter::Queued) {
+                    pass.ledger.set(order, Letter::Running);
+                }
+                pass.early = Orders::NONE;
                 let is_alone = pass.news == 1 || self.has(Flaw::AlwaysNarrow);
                 pass.is_wide = !is_alone || pass.event.about == About::Wake;
                 self.begin_round(pass)
@@ -222,8 +226,10 @@ impl Protocol {
             pass.ledger.set(order, Letter::Ended(outcome));
         }
         pass.to_start = self.job.evaluate(pass.ledger).ready;
-        pass.is_early = true;
-        self.go_on_starting(pass);
+        pass.early = pass.to_start;
+        if !pass.to_start.is_empty() {
+            self.go_on_starting(pass);
+        }
     }
 
     fn begin_round(&self, pass: &mut Pass) -> Then {
@@ -312,7 +318,7 @@ impl Protocol {
         let order = pass.started_next();
         pass.ledger.set(order, Letter::Running);
         pass.to_start.remove(order);
-        let saves = self.job.count > 1 && !pass.to_start.is_empty() && !pass.is_early;
+        let saves = self.job.count > 1 && !pass.to_start.is_empty() && pass.early.is_empty();
         if saves { pass.goes_to(Step::Checkpoint) } else { self.go_on_starting(pass) }
     }
 
@@ -321,8 +327,7 @@ impl Protocol {
             && !self.job.all().iter().any(|order| pass.ledger.get(order) == Letter::Queued);
         let next = if !pass.to_start.is_empty() {
             if self.has(Flaw::WatchdogAfterTarget) { Step::StartTarget } else { Step::StartWatchdog }
-        } else if pass.is_early {
-            pass.is_early = false;
+        } else if !pass.early.is_empty() {
             pass.ledger = Ledger::default();
             Step::Acquire
         } else if self.job.is_over(&pass.ledger) || last_is_missing {

@@ -31,7 +31,7 @@ pub enum Invariant {
     /// Row 5. `done` is written once, when every order has ended, and says of each how it ended.
     DoneWhenOver,
     /// Row 6. An accepted run is never stuck: while it is not completed something can still happen, and when nothing can,
-    /// a few ticks complete it.
+    /// one tick after the last loss makes it go on to its end.
     NeverStuck,
     /// Row 7. What was accepted is durable: once the item has left `submitting`, plan and tick are there.
     AcceptedIsDurable,

@@ -24,7 +24,8 @@ pub struct Protocol {
     pub budgets: Budgets,
     /// Most orchestrators at once.
     pub passes: usize,
-    /// Most ticks of a run in which nothing else can happen. When they are used up the run must be completed.
+    /// Most ticks of a run in which nothing else can happen, after each loss. When they are used up the run must be
+    /// completed.
     pub ticks: u8,
     /// Whether exploration begins with the submission, not with an accepted run.
     pub from_submission: bool,
@@ -35,7 +36,7 @@ pub struct Protocol {
 impl Protocol {
     /// The protocol as it should be, running this job with these faults.
     pub fn new(job: Job, budgets: Budgets) -> Self {
-        Self { job, budgets, passes: 2, ticks: 4, from_submission: false, flaws: 0 }
+        Self { job, budgets, passes: 2, ticks: 1, from_submission: false, flaws: 0 }
     }
 
     /// With so many orchestrators at once.
@@ -98,9 +99,7 @@ impl Protocol {
     /// Whether the tick comes to a run in which nothing but a watchdog's time is waited for.
     pub(crate) fn tick_is_due(&self, state: &State, others: &[Action]) -> bool {
         let waits = |action: &Action| matches!(action, Action::TimeOut(order) if !is_ending(state, *order));
-        // A run that waits for a timeout has many ticks, each like the first.
-        let most = if others.is_empty() { self.ticks } else { 1 };
-        others.iter().all(waits) && self.ticks(state) && state.tick.used < most
+        others.iter().all(waits) && self.ticks(state) && state.tick.used < self.ticks
     }
 
     /// Whether the tick would wake the run.
@@ -199,7 +198,7 @@ impl Protocol {
                 state.budgets.deadlines -= 1;
                 state.is_late = true;
                 // A pass that judged before and evaluates after leaves what is ready to the next tick.
-                state.witness.may_need_tick = true;
+                state.may_need_tick();
                 state.notify(About::Wake);
             }
             Action::Cancel => {

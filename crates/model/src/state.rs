@@ -114,7 +114,7 @@ pub enum Watchdog {
 pub struct Tick {
     /// Whether its execution was started.
     pub is_started: bool,
-    /// How often it had to wake a run in which nothing else could happen any more.
+    /// How often it woke a run in which nothing else could happen, since something was lost.
     pub used: u8,
 }
 
@@ -192,6 +192,12 @@ impl State {
             Status::Submitting(id) => self.submitters.iter().any(|submitter| submitter.id == id),
             _ => self.item.owner.is_some_and(|owner| self.passes.iter().any(|pass| pass.nonce == owner)),
         }
+    }
+
+    /// Something was lost that only a tick makes good.
+    pub fn may_need_tick(&mut self) {
+        self.witness.may_need_tick = true;
+        self.tick.used = 0;
     }
 
     /// Sends a notification. Each has a request id of its own, which its duplicates share.

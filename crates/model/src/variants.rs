@@ -122,6 +122,13 @@ pub fn larger() -> Vec<Named> {
             Protocol::new(Job::CHAIN_AND_ONE, Budgets { deadlines: 1, zombies: 1, early_ticks: 1, ..NONE }),
         ),
         (
+            "chain: deadline, cancellation, crash, zombie, timeout, early tick",
+            Protocol::new(
+                Job::CHAIN,
+                Budgets { deadlines: 1, cancels: 1, crashes: 1, zombies: 1, timeouts: 1, early_ticks: 1, ..NONE },
+            ),
+        ),
+        (
             "fan-in, three passes: crash, zombie, duplicate",
             Protocol::new(Job::FAN_IN, Budgets { crashes: 1, zombies: 1, duplicates: 1, ..NONE }).passes(3),
         ),
@@ -185,7 +192,9 @@ impl Flaw {
                 ("giving up removes the news", Job::PAIR, Budgets { hand_overs: 1, ..NONE }, Invariant::HeardIsLooked)
             }
             Self::RequestIdAsNonce => ("the request id as nonce", Job::ONE, duplicate, Invariant::OnlyTheHolderWrites),
-            Self::DispatchBeforeLease => ("dispatch before the lease", Job::CHAIN, NONE, Invariant::DispatchedOnce),
+            Self::DispatchBeforeLease => {
+                ("dispatch before the lease", Job::CHAIN_AND_ONE, NONE, Invariant::DispatchedOnce)
+            }
             Self::WatchdogAfterTarget => {
                 ("watchdog started after its target", Job::ONE, NONE, Invariant::WatchedFromTheStart)
             }
