@@ -72,7 +72,6 @@ pub enum Because {
 }
 
 /// A pass.
-#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own that the pass knows or not")]
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Pass {
     /// Where it is.

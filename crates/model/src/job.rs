@@ -104,3 +104,36 @@ impl Job {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ledger(letters: &[(Order, Letter)]) -> Ledger {
+        let mut ledger = Ledger::default();
+        for (order, letter) in letters {
+            ledger.set(*order, *letter);
+        }
+        ledger
+    }
+
+    #[test]
+    fn what_waits_is_decided_when_all_it_waits_for_has_ended() {
+        let lost = ledger(&[(0, Letter::Ended(Outcome::Lost))]);
+        assert_eq!(Job::FAN_IN.evaluate(lost), Evaluation { ledger: lost, ready: Orders::from_iter([1]) });
+        let skipped = ledger(&[(0, Letter::Ended(Outcome::Lost)), (1, Letter::Ended(Outcome::Skipped))]);
+        assert_eq!(Job::CHAIN.evaluate(lost), Evaluation { ledger: skipped, ready: Orders::NONE });
+        assert_eq!(Job::CHAIN.tolerant().evaluate(lost).ready, Orders::from_iter([1]));
+        let cancelled = ledger(&[(0, Letter::Ended(Outcome::Cancelled))]);
+        assert_eq!(Job::CHAIN.tolerant().evaluate(cancelled).ledger.get(1), Letter::Ended(Outcome::Cancelled));
+    }
+
+    #[test]
+    fn only_what_waits_for_something_open_was_surely_not_dispatched() {
+        let open = Ledger::default();
+        let may = |ledger, order| Job::CHAIN.may_have_been_dispatched(&ledger, order);
+        assert_eq!((may(open, 0), may(open, 1)), (true, false));
+        let ended = ledger(&[(0, Letter::Ended(Outcome::Succeeded))]);
+        assert_eq!((may(ended, 0), may(ended, 1)), (false, true));
+    }
+}

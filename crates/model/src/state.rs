@@ -283,3 +283,29 @@ impl State {
         self.lost.iter_mut().filter(|lost| lost.order == order).for_each(|lost| rename(&mut lost.request));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{holder::Step, worker::WorkerStep};
+
+    #[test]
+    fn states_that_differ_in_names_alone_are_one() {
+        let named = |owner: Nonce, first: Request, second: Request| {
+            let mut state = State::accepted(Budgets::default());
+            let event = Event { about: About::Wake, request: owner };
+            let mut pass = Pass::new(event);
+            pass.step = Step::Look;
+            pass.nonce = owner;
+            state.item.owner = Some(owner);
+            state.passes.push(pass);
+            state.store.claims[0] = Some(Claim::Worker { by: first });
+            state.workers.push(Worker { order: 0, request: first, step: WorkerStep::Run });
+            state.invokes.push(Invoke { order: 0, request: second });
+            state
+        };
+        let canonical = |state: State| state.canonical(&Job::ONE, false);
+        assert_eq!(canonical(named(3, 1, 2)), canonical(named(2, 5, 4)));
+        assert_ne!(canonical(named(3, 1, 2)), canonical(named(3, 1, 1)), "duplicates share their request");
+    }
+}

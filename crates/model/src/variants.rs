@@ -74,8 +74,8 @@ pub fn correct() -> Vec<Named> {
             chain(Budgets { deadlines: 1, zombies: 1, crashes: 1, early_ticks: 1, ..NONE }),
         ),
         (
-            "chain: deadline, cancellation, zombie, timeout",
-            chain(Budgets { deadlines: 1, cancels: 1, zombies: 1, timeouts: 1, ..NONE }),
+            "chain: cancellation, zombie, timeout, early tick",
+            chain(Budgets { cancels: 1, zombies: 1, timeouts: 1, early_ticks: 1, ..NONE }),
         ),
         (
             "tolerant chain: deadline, cancellation, crash, timeout",
@@ -122,10 +122,17 @@ pub fn larger() -> Vec<Named> {
             Protocol::new(Job::CHAIN_AND_ONE, Budgets { deadlines: 1, zombies: 1, early_ticks: 1, ..NONE }),
         ),
         (
-            "chain: deadline, cancellation, crash, zombie, timeout, early tick",
+            "chain: deadline, crash, zombie, timeout, early tick",
             Protocol::new(
                 Job::CHAIN,
-                Budgets { deadlines: 1, cancels: 1, crashes: 1, zombies: 1, timeouts: 1, early_ticks: 1, ..NONE },
+                Budgets { deadlines: 1, crashes: 1, zombies: 1, timeouts: 1, early_ticks: 1, ..NONE },
+            ),
+        ),
+        (
+            "tolerant chain: cancellation, crash, zombie, timeout, early tick",
+            Protocol::new(
+                Job::CHAIN.tolerant(),
+                Budgets { cancels: 1, crashes: 1, zombies: 1, timeouts: 1, early_ticks: 1, ..NONE },
             ),
         ),
         (
