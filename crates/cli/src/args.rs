@@ -176,6 +176,9 @@ pub(crate) struct TestingArgs {
     /// Engine time passes so many times as fast
     #[arg(long, hide = true, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub(crate) clock_speed: u32,
+    /// Time is skipped while nobody has anything to do
+    #[arg(long, hide = true)]
+    pub(crate) skip_idle: bool,
     /// Faults to inject, a JSON script
     #[arg(long, hide = true, value_name = "FILE")]
     pub(crate) faults: Option<PathBuf>,

@@ -47,6 +47,7 @@ pub(crate) async fn start(wanted: Wanted<'_>) -> Result<EmbeddedAws, Failure> {
         concurrent_builds: Options::CONCURRENT_BUILDS,
         instances: wanted.instances,
         clock,
+        skip_idle: wanted.testing.skip_idle,
         function_env: function_env(&Environment::of_process()),
         function_logs: FunctionLogs::File,
         faults,

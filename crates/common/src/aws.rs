@@ -6,8 +6,15 @@ use aws_config::{BehaviorVersion, SdkConfig, retry::RetryConfig, timeout::Timeou
 use aws_sdk_s3::config::RequestChecksumCalculation;
 use aws_smithy_types::error::{display::DisplayErrorContext, metadata::ProvideErrorMetadata};
 
+use crate::clock::Clock;
+
 /// Attempts of one call, the first included. With the SDK's backoff that rides out some seconds of throttling.
 const ATTEMPTS: u32 = 5;
+/// The same for a worker: some six minutes. The SDK's budget of 500 tokens, 5 an attempt, allows it.
+const WORKER_ATTEMPTS: u32 = 40;
+/// The SDK's own pauses between tries: a random part of the first, which doubles up to the longest.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_secs(20);
 
 /// Clients of one set of credentials.
 #[derive(Debug)]
@@ -22,20 +29,36 @@ pub struct Aws {
     ssm: OnceLock<aws_sdk_ssm::Client>,
 }
 
+/// How long a call is tried that AWS does not take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Patience {
+    /// Some seconds: somebody else comes and does the same again.
+    Replaceable,
+    /// Minutes: what a worker has begun nobody else does, and throttling must not fail its order.
+    Worker,
+}
+
 impl Aws {
     /// Credentials, region and endpoint from where every AWS tool takes them; `AWS_ENDPOINT_URL` points all of them at
     /// the embedded AWS.
-    pub async fn load() -> Self {
+    ///
+    /// Pauses between tries pass in the engine's time, so that a sped-up run does not wait for them.
+    pub async fn load(clock: Clock, patience: Patience) -> Self {
+        let attempts = match patience {
+            Patience::Replaceable => ATTEMPTS,
+            Patience::Worker => WORKER_ATTEMPTS,
+        };
         let timeouts = TimeoutConfig::builder()
             .connect_timeout(Duration::from_secs(3))
             // Longer than any single answer that the engine waits for, far shorter than an invocation.
             .operation_attempt_timeout(Duration::from_secs(20))
             .build();
-        let config = aws_config::defaults(BehaviorVersion::latest())
-            .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS))
-            .timeout_config(timeouts)
-            .load()
-            .await;
+        let retries = RetryConfig::standard()
+            .with_max_attempts(attempts)
+            .with_initial_backoff(clock.machine(FIRST_PAUSE))
+            .with_max_backoff(clock.machine(LONGEST_PAUSE));
+        let config =
+            aws_config::defaults(BehaviorVersion::latest()).retry_config(retries).timeout_config(timeouts).load().await;
         Self::of(config)
     }
 

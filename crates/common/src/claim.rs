@@ -85,6 +85,11 @@ impl Claim {
     }
 }
 
+/// From its claim on a worker has so long to start its first command; one that stood still for longer looks first whether
+/// it was asked to stop. Whoever ends an order whose worker may be there all the same waits twice as long, so that nothing
+/// begins after the order's end. In ordinary times a worker needs some milliseconds.
+pub const FRESH: Duration = Duration::from_secs(2);
+
 /// `tmp/claims/<run_id>/<order_num>.stop.json`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StopRequest {

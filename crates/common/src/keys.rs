@@ -201,10 +201,6 @@ mod tests {
         "[A-Za-z0-9][A-Za-z0-9._-]{0,63}".prop_map(|text| text.parse().unwrap())
     }
 
-    fn share_of(order: OrderNum) -> Share {
-        Share::of_instance(order, "i-1".parse().unwrap())
-    }
-
     fn instance() -> impl Strategy<Value = InstanceId> {
         "m?i-[A-Za-z0-9-]{1,40}".prop_map(|text| text.parse().unwrap())
     }
@@ -213,19 +209,88 @@ mod tests {
         (0..9_999_usize).prop_map(OrderNum::of_index)
     }
 
+    fn callback() -> impl Strategy<Value = Callback> {
+        prop_oneof![
+            Just(Callback::Wake),
+            order().prop_map(Callback::Result),
+            (order(), instance()).prop_map(|(order, instance)| Callback::Instance(order, instance)),
+            prop_oneof![order(), Just(OrderNum::RUN)].prop_map(Callback::Cancel),
+        ]
+    }
+
+    fn key_of(run: &RunId, callback: Callback) -> String {
+        match callback {
+            Callback::Wake => result(run, OrderNum::RUN),
+            Callback::Result(order) => result(run, order),
+            Callback::Instance(order, instance) => result(run, Share::of_instance(order, instance)),
+            Callback::Cancel(order) => cancel(run, order),
+        }
+    }
+
+    /// A key with one character taken away, put in or replaced, or a part of it doubled.
+    fn nearly(key: &str, at: usize, how: usize, other: char) -> String {
+        let at = at % (key.len() + 1);
+        let (before, after) = key.split_at(at);
+        let rest = after.get(1..).unwrap_or_default();
+        match how {
+            0 => format!("{before}{rest}"),
+            1 => format!("{before}{other}{after}"),
+            2 => format!("{before}{other}{rest}"),
+            _ => format!("{before}{before}{after}"),
+        }
+    }
+
     proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2_000))]
+
         #[test]
-        fn callbacks_round_trip(run in run(), order in order(), instance in instance()) {
-            let share = Share::of_instance(order, instance.clone());
-            prop_assert_eq!(parse_callback(&result(&run, share)), Some((run.clone(), Callback::Instance(order, instance))));
-            prop_assert_eq!(parse_callback(&result(&run, order)), Some((run.clone(), Callback::Result(order))));
-            for share in [Share::from(order), share_of(order)] {
-                let key = log(&run, share.clone());
-                prop_assert_eq!(parse_log(&run, &key), Some(share));
+        fn callbacks_round_trip(run in run(), callback in callback()) {
+            let key = key_of(&run, callback.clone());
+            prop_assert!(key.starts_with(&callbacks(&run)) && key.ends_with(RESULT));
+            prop_assert_eq!(parse_callback(&key), Some((run, callback)));
+        }
+
+        #[test]
+        fn logs_round_trip(run in run(), order in order(), instance in prop::option::of(instance())) {
+            let share = Share { order, instance };
+            prop_assert_eq!(parse_log(&run, &log(&run, share.clone())), Some(share));
+        }
+
+        /// Whatever is read was written so: there is one key for each callback and each log, and no other is taken for it.
+        #[test]
+        fn near_misses_are_refused_or_are_the_key_of_something_else(
+            run in run(), callback in callback(), instance in prop::option::of(instance()), order in order(),
+            at in any::<usize>(), how in 0..4_usize, other in "[0-9a-z/._-]|.",
+        ) {
+            let other = other.chars().next().unwrap_or('/');
+            let key = nearly(&key_of(&run, callback), at, how, other);
+            if let Some((run, callback)) = parse_callback(&key) {
+                prop_assert_eq!(key_of(&run, callback), key);
             }
-            prop_assert_eq!(parse_callback(&cancel(&run, order)), Some((run.clone(), Callback::Cancel(order))));
-            prop_assert_eq!(parse_callback(&result(&run, OrderNum::RUN)), Some((run.clone(), Callback::Wake)));
-            prop_assert_eq!(parse_callback(&cancel(&run, OrderNum::RUN)), Some((run, Callback::Cancel(OrderNum::RUN))));
+            let key = nearly(&log(&run, Share { order, instance }), at, how, other);
+            if let Some(share) = parse_log(&run, &key) {
+                prop_assert_eq!(log(&run, share), key);
+            }
+        }
+
+        /// Nothing overwrites anything else.
+        #[test]
+        fn no_two_things_of_a_run_have_one_key(run in run(), a in order(), b in order(), instance in instance()) {
+            let of_order = |order| {
+                let shares = [Share::from(order), Share::of_instance(order, instance.clone())];
+                let of_share = |share: Share| {
+                    [result(&run, share.clone()), claim(&run, share.clone()), stop(&run, share.clone()), log(&run, share)]
+                };
+                let own = [bundle(&run, order), targets(&run, order), dispatch(&run, order), cancel(&run, order)];
+                own.into_iter().chain(shares.into_iter().flat_map(of_share)).collect::<Vec<_>>()
+            };
+            let mut keys = of_order(a);
+            if a != b {
+                keys.extend(of_order(b));
+            }
+            keys.extend([result(&run, OrderNum::RUN), cancel(&run, OrderNum::RUN), plan(&run), code(&run, "5a")]);
+            let distinct: std::collections::HashSet<_> = keys.iter().collect();
+            prop_assert_eq!(distinct.len(), keys.len());
         }
 
         #[test]
@@ -239,6 +304,44 @@ mod tests {
         fn no_text_makes_the_parser_panic(key in ".{0,200}") {
             parse_callback(&key);
             parse_callback(&format!("{CALLBACKS}{key}"));
+        }
+    }
+
+    #[test]
+    fn keys_are_the_contracts() {
+        let run: RunId = "run-1".parse().unwrap();
+        let order = OrderNum::of_index(6);
+        let share = || Share::of_instance(order, "i-0a".parse().unwrap());
+        let pairs = [
+            (bundle(&run, order), "tmp/exec/run-1/0007/exec.zip"),
+            (code(&run, "5a"), "tmp/exec/run-1/code/5a.zip"),
+            (plan(&run), "tmp/exec/run-1/plan.json"),
+            (targets(&run, order), "tmp/exec/run-1/0007/targets.json"),
+            (dispatch(&run, order), "tmp/exec/run-1/0007/dispatch.json"),
+            (callbacks(&run), "tmp/callbacks/runs/run-1/"),
+            (result(&run, OrderNum::RUN), "tmp/callbacks/runs/run-1/0000/result.json"),
+            (result(&run, order), "tmp/callbacks/runs/run-1/0007/result.json"),
+            (instances(&run, order), "tmp/callbacks/runs/run-1/0007/instances/"),
+            (result(&run, share()), "tmp/callbacks/runs/run-1/0007/instances/i-0a/result.json"),
+            (cancel(&run, order), "tmp/callbacks/runs/run-1/_cancel/0007/result.json"),
+            (cancel(&run, OrderNum::RUN), "tmp/callbacks/runs/run-1/_cancel/0000/result.json"),
+            (claim(&run, order), "tmp/claims/run-1/0007.json"),
+            (stop(&run, order), "tmp/claims/run-1/0007.stop.json"),
+            (claim(&run, share()), "tmp/claims/run-1/0007/i-0a.json"),
+            (stop(&run, share()), "tmp/claims/run-1/0007/i-0a.stop.json"),
+            (logs(&run), "logs/run-1/"),
+            (log(&run, order), "logs/run-1/0007.log"),
+            (log(&run, share()), "logs/run-1/0007/i-0a.log"),
+            (worker_binary("5a"), "worker/5a"),
+            (done(&run), "run-1/done"),
+            (sops_key("exe-sys", &run), "/exe-sys/sops-keys/run-1"),
+            (run_item(&run), "lock:run-1"),
+            (order_row(&run, order), "run-1:0007"),
+            (event("build", Timestamp::from_millis(1_500)), "build:1.500000"),
+            (execution(&run, order, "0a1b2c3d-4e5f-6789-abcd-ef0123456789"), "run-1-0007-0a1b2c3d"),
+        ];
+        for (key, expected) in pairs {
+            assert_eq!(key, expected);
         }
     }
 

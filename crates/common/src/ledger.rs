@@ -103,26 +103,84 @@ impl FromStr for Ledger {
 
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
+    use proptest::{collection::vec, prelude::*};
 
     use super::*;
 
+    /// Ledgers in runs of equal letters, from none to as many as a job may have.
     fn ledger() -> impl Strategy<Value = Ledger> {
-        prop::collection::vec((0..6_usize, 1..40_usize), 0..40).prop_map(|groups| {
-            Ledger(groups.into_iter().flat_map(|(status, times)| vec![Status::ALL[status]; times]).collect())
+        let times = prop_oneof![8 => Just(1), 4 => 2..12_usize, 2 => 90..110_usize, 1 => 1..=MAX_ORDERS];
+        vec((0..Status::ALL.len(), times), 0..40).prop_map(|runs| {
+            let mut statuses: Vec<_> =
+                runs.into_iter().flat_map(|(status, times)| vec![Status::ALL[status]; times]).collect();
+            statuses.truncate(MAX_ORDERS);
+            Ledger(statuses)
         })
     }
 
+    /// The format, read by hand, into one letter an order: each letter with a count before it or none.
+    fn spelt_out(text: &str) -> Option<String> {
+        let is_letter = |c: char| "qrsftc".contains(c);
+        let mut letters = String::new();
+        for run in text.split_inclusive(is_letter) {
+            let count = run.strip_suffix(is_letter)?;
+            let is_count = count.bytes().all(|b| b.is_ascii_digit());
+            let times = if count.is_empty() { 1 } else { count.parse::<u128>().ok().filter(|_| is_count)? };
+            let fits = (1..=9_999).contains(&times);
+            letters += &run[count.len()..].repeat(if fits { usize::try_from(times).ok()? } else { return None });
+        }
+        (letters.len() <= 9_999).then_some(letters)
+    }
+
+    fn letters_of(ledger: &Ledger) -> String {
+        ledger.statuses().iter().map(|status| status.letter()).collect()
+    }
+
     proptest! {
+        // Some thousand letters each, far above a million in all.
+        #![proptest_config(ProptestConfig::with_cases(1_000))]
+
         #[test]
         fn letters_round_trip(ledger in ledger()) {
-            prop_assert_eq!(ledger.letters().parse::<Ledger>().unwrap(), ledger);
+            let letters = ledger.letters();
+            prop_assert_eq!(spelt_out(&letters), Some(letters_of(&ledger)));
+            prop_assert_eq!(letters.parse::<Ledger>().unwrap(), ledger);
         }
 
         #[test]
-        fn no_text_panics(text in "[0-9qrsftcx ]{0,30}") {
-            if let Ok(ledger) = text.parse::<Ledger>() {
-                prop_assert!(ledger.len() <= MAX_ORDERS);
+        fn what_is_no_ledger_is_refused(text in prop_oneof!["[0-9qrsftcx -]{0,30}", "[0-9]{0,40}[qrsftc]", ".{0,12}"]) {
+            prop_assert_eq!(text.parse::<Ledger>().ok().as_ref().map(letters_of), spelt_out(&text));
+        }
+    }
+
+    #[test]
+    fn every_ledger_of_up_to_seven_orders_round_trips() {
+        let mut seen = 0;
+        for size in 0..=7 {
+            for mut number in 0..Status::ALL.len().pow(size) {
+                let mut ledger = Ledger::queued(0);
+                for _ in 0..size {
+                    ledger.0.push(Status::ALL[number % Status::ALL.len()]);
+                    number /= Status::ALL.len();
+                }
+                assert_eq!(ledger.letters().parse(), Ok(ledger));
+                seen += 1;
+            }
+        }
+        assert_eq!(seen, 335_923);
+    }
+
+    #[test]
+    fn every_short_text_is_a_ledger_or_refused() {
+        const CHARACTERS: [char; 7] = ['0', '1', '9', 'q', 's', 'x', '-'];
+        for size in 0..=6 {
+            for mut number in 0..CHARACTERS.len().pow(size) {
+                let mut text = String::new();
+                for _ in 0..size {
+                    text.push(CHARACTERS[number % CHARACTERS.len()]);
+                    number /= CHARACTERS.len();
+                }
+                assert_eq!(text.parse::<Ledger>().ok().as_ref().map(letters_of), spelt_out(&text), "{text}");
             }
         }
     }
@@ -133,8 +191,40 @@ mod tests {
         let mixed: Ledger = "12s3r85q".parse().unwrap();
         assert_eq!((mixed.len(), mixed.letters().as_str()), (100, "12s3r85q"));
         assert_eq!("srq".parse::<Ledger>().unwrap().letters(), "srq");
+        assert_eq!("9998q1s".parse::<Ledger>().unwrap().letters(), "9998qs");
         for bad in ["3", "0q", "10000q", "9999qq", "x", "-1q"] {
             assert!(bad.parse::<Ledger>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_ledger_is_asked_by_number_and_by_outcome() {
+        let ledger: Ledger = "q2r3sf2tc".parse().unwrap();
+        let of = |number: &str| ledger.get(number.parse().unwrap());
+        assert_eq!((of("0001"), of("0010")), (Some(Status::Queued), Some(Status::Ended(Outcome::Cancelled))));
+        assert_eq!((of("0000"), of("0011")), (None, None));
+        let counts =
+            [Outcome::Succeeded, Outcome::Failed, Outcome::TimedOut, Outcome::Cancelled].map(|o| ledger.count(o));
+        assert_eq!(counts, [3, 1, 2, 1]);
+        let ask = |letters: &str| letters.parse::<Ledger>().map(|ledger| (ledger.is_empty(), ledger.all_ended()));
+        assert_eq!(ask(""), Ok((true, true)));
+        assert_eq!(ask("sftc"), Ok((false, true)));
+        assert_eq!(ask("sfrc"), Ok((false, false)));
+        assert_eq!(ask("qsss"), Ok((false, false)));
+    }
+
+    #[test]
+    fn a_step_takes_one_order_forward_and_an_illegal_one_takes_none() {
+        for from in Status::ALL {
+            for to in Status::ALL {
+                let before = Ledger(vec![Status::Queued, from, Status::Running]);
+                let mut after = before.clone();
+                let expected = match after.step(1, to) {
+                    Ok(()) => Ledger(vec![Status::Queued, to, Status::Running]),
+                    Err(_) => before,
+                };
+                assert_eq!(after, expected, "{from} to {to}");
+            }
         }
     }
 }

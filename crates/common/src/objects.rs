@@ -30,8 +30,7 @@ pub struct Objects<'a> {
 pub struct Object {
     /// Its bytes.
     pub body: Bytes,
-    /// When it was written, in the machine's time. S3 tells the second; this is its end, so that nothing that was
-    /// written before comes after.
+    /// When it was written. S3 tells the second; this is its end, so that nothing that was written before comes after.
     pub written_at: Timestamp,
 }
 

@@ -1,7 +1,7 @@
 //! Rows of the table `orders`: what outsiders read of an order. Projections of the run item: written on the way, only
 //! ever forward, the same again when a pass is repeated. The engine never reads them.
 
-use std::time::Duration;
+use std::{collections::HashMap, time::Duration};
 
 use aws_sdk_dynamodb::{
     error::SdkError,
@@ -168,17 +168,18 @@ impl<'a> Rows<'a> {
             "SET dispatched_at = if_not_exists(dispatched_at, :at), last_update = :now, #status = :running, {} = :execution, {} = :watchdog",
             execution.0, watchdog.0
         );
-        self.update(run, order, expression, "#status IN (:queued, :running)", values, "dispatched_at", at).await
+        let stands = self.update(run, order, expression, "#status IN (:queued, :running)", values).await?;
+        Ok(stands.at("dispatched_at").unwrap_or(at))
     }
 
-    /// The order ended. Gives when that first was said.
+    /// The order ended. Gives what the row then says.
     pub async fn ended(
         &self,
         run: &RunId,
         order: OrderNum,
         ending: Ending<'_>,
         now: Timestamp,
-    ) -> Result<Timestamp, AwsError> {
+    ) -> Result<Recorded, AwsError> {
         let mut expression =
             "SET #status = :status, ended_at = if_not_exists(ended_at, :at), last_update = :now".to_owned();
         let mut values = vec![
@@ -200,12 +201,14 @@ impl<'a> Rows<'a> {
             expression.push_str(", dispatched_at = if_not_exists(dispatched_at, :started)");
             values.push((":started", text(started)));
         }
-        self.update(run, order, expression, "#status IN (:queued, :running, :status)", values, "ended_at", ending.at)
-            .await
+        let item = self.update(run, order, expression, "#status IN (:queued, :running, :status)", values).await?;
+        Ok(Recorded {
+            ended_at: item.at("ended_at").unwrap_or(ending.at),
+            dispatched_at: item.at("dispatched_at").or(ending.started_at),
+        })
     }
 
     /// One forward step. When the row has gone further or is not there any more, nothing is written.
-    #[expect(clippy::too_many_arguments, reason = "private, and each is a part of the one request")]
     async fn update(
         &self,
         run: &RunId,
@@ -213,9 +216,7 @@ impl<'a> Rows<'a> {
         expression: String,
         condition: &str,
         values: impl IntoIterator<Item = (&str, AttributeValue)>,
-        asked: &str,
-        otherwise: Timestamp,
-    ) -> Result<Timestamp, AwsError> {
+    ) -> Result<Stands, AwsError> {
         let mut request = self
             .aws
             .dynamodb()
@@ -225,7 +226,7 @@ impl<'a> Rows<'a> {
             .update_expression(expression)
             .condition_expression(condition)
             .expression_attribute_names("#status", "status")
-            .return_values(ReturnValue::UpdatedNew)
+            .return_values(ReturnValue::AllNew)
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
         for (name, value) in values {
             request = request.expression_attribute_values(name, value);
@@ -248,8 +249,25 @@ impl<'a> Rows<'a> {
                 None
             }
         };
-        let stands = item.and_then(|item| item.get(asked)?.as_s().ok()?.parse().ok());
-        Ok(stands.unwrap_or(otherwise))
+        Ok(Stands(item.unwrap_or_default()))
+    }
+}
+
+/// When the row says that an order ended, and that it was dispatched, if it was: the first times that were written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Recorded {
+    /// The end.
+    pub ended_at: Timestamp,
+    /// The dispatch.
+    pub dispatched_at: Option<Timestamp>,
+}
+
+/// A row as it stands.
+struct Stands(HashMap<String, AttributeValue>);
+
+impl Stands {
+    fn at(&self, attribute: &str) -> Option<Timestamp> {
+        self.0.get(attribute)?.as_s().ok()?.parse().ok()
     }
 }
 

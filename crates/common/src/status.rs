@@ -134,27 +134,62 @@ impl fmt::Display for Status {
 mod tests {
     use super::*;
 
+    /// Words and letters of the contract, and which letters may follow.
+    const TABLE: [(&str, char, &str); 6] = [
+        ("queued", 'q', "qrsftc"),
+        ("running", 'r', "rsftc"),
+        ("succeeded", 's', "s"),
+        ("failed", 'f', "f"),
+        ("timed_out", 't', "t"),
+        ("cancelled", 'c', "c"),
+    ];
+
     #[test]
-    fn words_and_letters_round_trip() {
-        for status in Status::ALL {
-            assert_eq!(Status::from_word(status.as_str()), Some(status));
-            assert_eq!(Status::from_letter(status.letter()), Some(status));
+    fn words_and_letters_are_the_contracts() {
+        for ((word, letter, _), status) in TABLE.into_iter().zip(Status::ALL) {
+            assert_eq!((status.as_str(), status.letter()), (word, letter));
+            assert_eq!((Status::from_word(word), Status::from_letter(letter)), (Some(status), Some(status)));
+            assert_eq!((status.to_string(), serde_json::to_value(status).unwrap()), (word.to_owned(), word.into()));
+            if let Some(outcome) = status.outcome() {
+                assert_eq!((outcome.as_str(), outcome.to_string()), (word, word.to_owned()));
+                assert_eq!(serde_json::to_value(outcome).unwrap(), word);
+                assert_eq!(serde_json::from_value::<Outcome>(word.into()).unwrap(), outcome);
+            }
         }
-        assert_eq!(Status::from_word("done"), None);
+        for none in ["", "done", "Queued", "queued ", "q"] {
+            assert_eq!(Status::from_word(none), None, "{none}");
+        }
+        for none in ('\0'..='\u{ff}').filter(|letter| !"qrsftc".contains(*letter)) {
+            assert_eq!(Status::from_letter(none), None, "{none}");
+        }
     }
 
     #[test]
-    fn nothing_goes_back() {
-        let rank = |status: Status| match status {
-            Status::Queued => 0,
-            Status::Running => 1,
-            Status::Ended(_) => 2,
-        };
-        for from in Status::ALL {
+    fn every_step_is_in_the_table_or_refused() {
+        for ((_, _, may_follow), from) in TABLE.into_iter().zip(Status::ALL) {
             for to in Status::ALL {
-                let allowed = rank(to) > rank(from) || from == to;
-                assert_eq!(from.step(to).is_ok(), allowed, "{from} to {to}");
+                let expected = if may_follow.contains(to.letter()) { Ok(to) } else { Err(IllegalStep { from, to }) };
+                assert_eq!(from.step(to), expected, "{from} to {to}");
             }
+        }
+        let refused = Status::Ended(Outcome::TimedOut).step(Status::Running).unwrap_err();
+        assert_eq!(refused.to_string(), "an order that is timed_out cannot become running");
+    }
+
+    #[test]
+    fn no_chain_of_steps_goes_back_or_leaves_an_end() {
+        let all = Status::ALL.len();
+        for mut number in 0..all.pow(6) {
+            let mut seen = vec![Status::Queued];
+            for _ in 0..6 {
+                let here = seen[seen.len() - 1];
+                seen.push(here.step(Status::ALL[number % all]).unwrap_or(here));
+                number /= all;
+            }
+            let ended = seen.iter().position(|status| status.outcome().is_some()).unwrap_or(seen.len());
+            let running = seen.iter().position(|status| *status != Status::Queued).unwrap_or(seen.len());
+            assert!(seen[running..ended].iter().all(|status| *status == Status::Running), "{seen:?}");
+            assert!(seen[ended..].iter().all(|status| *status == seen[ended]), "{seen:?}");
         }
     }
 }

@@ -1,6 +1,8 @@
 //! Watchdog executions: one an order and one a run (`0000`), as both sides of the state machine know them.
 
-use aws_sdk_sfn::{error::SdkError, operation::start_execution::StartExecutionError};
+use std::time::Duration;
+
+use aws_sdk_sfn::{error::SdkError, operation::start_execution::StartExecutionError, primitives::DateTime};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -77,28 +79,40 @@ impl Look {
     }
 }
 
-/// Starts an execution. That it exists already is success: its name is this order of this submission's.
-pub async fn start(aws: &Aws, state_machine: &str, submit_id: &str, watch: &Watch) -> Result<(), AwsError> {
+/// Starts an execution; gives when that first was done. That it exists already is success: its name is this order of
+/// this submission's.
+pub async fn start(aws: &Aws, state_machine: &str, submit_id: &str, watch: &Watch) -> Result<Timestamp, AwsError> {
     let name = keys::execution(&watch.run_id, watch.order_num, submit_id);
     let action = || format!("start the watchdog `{name}`");
     let input = serde_json::to_string(watch).map_err(|error| AwsError::refused(action(), error.to_string()))?;
     let request = aws.sfn().start_execution().state_machine_arn(state_machine).name(&name).input(input);
     match request.send().await {
-        Ok(_) => Ok(()),
+        Ok(answer) => Ok(timestamp(answer.start_date())),
         Err(SdkError::ServiceError(error)) if matches!(error.err(), StartExecutionError::ExecutionAlreadyExists(_)) => {
-            Ok(())
+            let arn = execution_arn(state_machine, &name);
+            let described = aws.sfn().describe_execution().execution_arn(arn).send().await;
+            let described = described.map_err(|error| AwsError::of(format!("look at the watchdog `{name}`"), error))?;
+            Ok(timestamp(described.start_date()))
         }
         Err(error) => Err(AwsError::of(action(), error)),
     }
 }
 
+/// The end of the millisecond that AWS tells, so that nothing that was before comes after.
+fn timestamp(at: &DateTime) -> Timestamp {
+    Timestamp::from_millis(at.to_millis().ok().and_then(|millis| u64::try_from(millis).ok()).unwrap_or_default())
+        .plus(Duration::from_micros(999))
+}
+
+fn execution_arn(state_machine: &str, name: &str) -> String {
+    format!("{}:{name}", state_machine.replacen(":stateMachine:", ":execution:", 1))
+}
+
 /// Where a person sees the execution.
 pub fn console_url(state_machine: &str, name: &str) -> String {
     let region = state_machine.split(':').nth(3).unwrap_or_default();
-    let execution = state_machine.replacen(":stateMachine:", ":execution:", 1);
-    format!(
-        "https://{region}.console.aws.amazon.com/states/home?region={region}#/v2/executions/details/{execution}:{name}"
-    )
+    let execution = execution_arn(state_machine, name);
+    format!("https://{region}.console.aws.amazon.com/states/home?region={region}#/v2/executions/details/{execution}")
 }
 
 #[cfg(test)]

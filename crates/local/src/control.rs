@@ -1,4 +1,7 @@
-//! `/_embedded/…`: what AWS has not got. Counters of calls, the fault script, the end of sessions.
+//! `/_embedded/…`: what AWS has not got. Counters of calls, the fault script, the end of sessions, and waiting for
+//! engine time to pass or for nothing to be left to do.
+
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Method, StatusCode, header, request::Parts};
@@ -22,8 +25,16 @@ struct EndSessions {
     function: Option<String>,
 }
 
+/// Body of `POST /_embedded/pass`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Pass {
+    /// Milliseconds of engine time that pass until the answer.
+    ms: u64,
+}
+
 /// Serves one call.
-pub(crate) fn call(services: &Services, request: &Parts, body: Option<Bytes>) -> Response {
+pub(crate) async fn call(services: &Services, request: &Parts, body: Option<Bytes>) -> Response {
     let path = request.uri.path().strip_prefix(PATH).unwrap_or_default();
     if (&request.method, path) == (&Method::GET, "calls") {
         return answer(StatusCode::OK, &json!({"calls": services.gate.recorder.counts()}));
@@ -41,6 +52,20 @@ pub(crate) fn call(services: &Services, request: &Parts, body: Option<Bytes>) ->
             Ok(script) => {
                 services.gate.faults.replace(script);
                 answer(StatusCode::OK, &json!({"status": "ok"}))
+            }
+            Err(error) => refuse(StatusCode::BAD_REQUEST, &error.to_string()),
+        },
+        (&Method::POST, "settle") => {
+            if services.timeline.settled().await {
+                answer(StatusCode::OK, &json!({"at": services.timeline.now()}))
+            } else {
+                refuse(StatusCode::CONFLICT, "nobody counts who is at work: start it with `--skip-idle`")
+            }
+        }
+        (&Method::POST, "pass") => match serde_json::from_slice::<Pass>(&body) {
+            Ok(Pass { ms }) => {
+                services.timeline.sleep(Duration::from_millis(ms)).await;
+                answer(StatusCode::OK, &json!({"at": services.timeline.now()}))
             }
             Err(error) => refuse(StatusCode::BAD_REQUEST, &error.to_string()),
         },

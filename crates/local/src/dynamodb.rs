@@ -7,7 +7,7 @@ use common::stack::Stack;
 use dynoxide::{Database, DynoxideError};
 use http::StatusCode;
 use serde::{Serialize, de::DeserializeOwned};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::{
     errors::{ApiError, ErrorCode, respond},
@@ -96,6 +96,56 @@ impl DynamoDb {
             Ok(Err(error)) => failed(&error),
             Err(error) => ApiError::internal(Service::DynamoDb, error.to_string()).respond(Service::DynamoDb),
         }
+    }
+
+    /// Serves one call only in part, as DynamoDB may: of a `BatchWriteItem` the first half is written and the rest named
+    /// unprocessed; a query of an index finds nothing yet.
+    pub(crate) async fn call_partly(&self, operation: &str, request: &Value) -> Response {
+        if operation != "BatchWriteItem" {
+            let nothing = json!({"Items": [], "Count": 0, "ScannedCount": 0});
+            return respond(StatusCode::OK, "application/x-amz-json-1.0", nothing.to_string());
+        }
+        let (mut written, mut left) = (Map::new(), Map::new());
+        for (table, writes) in request["RequestItems"].as_object().into_iter().flatten() {
+            let writes = writes.as_array().map(Vec::as_slice).unwrap_or_default();
+            let (first, rest) = writes.split_at(writes.len() / 2);
+            for (part, writes) in [(&mut written, first), (&mut left, rest)] {
+                if !writes.is_empty() {
+                    part.insert(table.clone(), writes.into());
+                }
+            }
+        }
+        if !written.is_empty() {
+            let response = self.call(operation, json!({"RequestItems": written}).to_string().into()).await;
+            if !response.status().is_success() {
+                return response;
+            }
+        }
+        respond(StatusCode::OK, "application/x-amz-json-1.0", json!({"UnprocessedItems": left}).to_string())
+    }
+
+    /// Lets every live lease of a run item run out.
+    pub(crate) fn expire_leases(&self) -> Result<(), DynoxideError> {
+        let table = Stack::embedded().locks_table();
+        let held = json!({"TableName": table, "FilterExpression": "attribute_exists(orchestrator_id)"});
+        let held = self.dispatch("Scan", held.to_string().as_bytes())?;
+        let held: Value =
+            serde_json::from_slice(&held).map_err(|error| DynoxideError::InternalServerError(error.to_string()))?;
+        for item in held["Items"].as_array().into_iter().flatten() {
+            let expire = json!({
+                "TableName": table,
+                "Key": {"pk": item["pk"]},
+                "UpdateExpression": "SET lease_until = :past",
+                "ConditionExpression": "orchestrator_id = :holder",
+                "ExpressionAttributeValues": {":past": {"N": "1"}, ":holder": item["orchestrator_id"]},
+            });
+            match self.dispatch("UpdateItem", expire.to_string().as_bytes()) {
+                // It was given back meanwhile.
+                Ok(_) | Err(DynoxideError::ConditionalCheckFailedException(..)) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
     }
 
     fn dispatch(&self, operation: &str, body: &[u8]) -> Result<Vec<u8>, DynoxideError> {

@@ -21,7 +21,10 @@
 
 use std::{fs::File, path::PathBuf, sync::Arc, time::Duration};
 
-use common::stack::{Function, Stack};
+use common::{
+    clock::Clock,
+    stack::{Function, Stack},
+};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::json;
 use tokio::{net::TcpListener, task::JoinHandle};
@@ -46,6 +49,7 @@ use crate::{
     },
     step_functions::StepFunctions,
     tasks::Tasks,
+    timeline::Timeline,
 };
 
 mod child;
@@ -75,6 +79,7 @@ mod ssm;
 mod step_functions;
 mod sts;
 mod tasks;
+mod timeline;
 
 pub use options::{FunctionLogs, Options, PutError, StartError};
 pub use record::CallCount;
@@ -150,11 +155,46 @@ impl Folder {
     fn open_ssm(&self, surroundings: Surroundings) -> Result<Ssm, StartError> {
         let folder = self.durable_sub("ssm")?;
         let file = folder.as_ref().map(|folder| folder.join("parameters.json"));
-        let parameters = Parameters::open(surroundings.clock, file.clone());
+        let parameters = Parameters::open(surroundings.timeline.clock(), file.clone());
         let parameters = parameters.map_err(StartError::files(file.unwrap_or_default()))?;
         let run_command = RunCommand::open(surroundings, folder.clone());
         let run_command = run_command.map_err(StartError::files(folder.unwrap_or_default()))?;
         Ok(Ssm { parameters, run_command })
+    }
+
+    /// The clock, with what it has skipped.
+    fn clock(&self, clock: Clock, skip_idle: bool) -> Result<Clock, StartError> {
+        let file = self.path.join("skipped");
+        if skip_idle { clock.with_skips(&file).map_err(StartError::files(&file)) } else { Ok(clock) }
+    }
+
+    /// DynamoDB with the stack's tables.
+    fn open_dynamodb(&self, stack: &Stack) -> Result<DynamoDb, StartError> {
+        let database = self.durable_sub("dynamodb")?.map(|dir| dir.join("tables.sqlite"));
+        let dynamodb = DynamoDb::open(database.as_deref()).map_err(|error| StartError::Damaged {
+            path: database.clone().unwrap_or_default(),
+            reason: error.to_string(),
+        })?;
+        dynamodb.create_tables(stack).map_err(|error| StartError::Stack(error.to_string()))?;
+        Ok(dynamodb)
+    }
+
+    /// Step Functions with the stack's state machine.
+    fn open_states(
+        &self,
+        lambda: &Arc<Lambda>,
+        gate: &Arc<Gate>,
+        timeline: &Timeline,
+        stack: &Stack,
+    ) -> Result<Arc<StepFunctions>, StartError> {
+        let dir = self.durable_sub("states")?;
+        let opened = StepFunctions::open(Arc::clone(lambda), Arc::clone(gate), timeline.clone(), dir.clone());
+        let opened = opened.map_err(StartError::files(dir.unwrap_or_default()))?;
+        let check = arn("lambda", &format!("function:{}", stack.function(Function::WatchdogCheck)));
+        opened
+            .deploy(&stack.state_machine(), &WATCHDOG.replace("${watchdog_check_arn}", &check))
+            .map_err(|error| StartError::Stack(error.message))?;
+        Ok(opened)
     }
 
     /// A private folder under it, if what is in it is to survive.
@@ -175,19 +215,21 @@ impl EmbeddedAws {
             .await
             .map_err(|source| StartError::Listen { port: options.port, source })?;
         let port = listener.local_addr().map_err(|source| StartError::Listen { port: options.port, source })?.port();
-        let clock = options.clock;
+        let clock = folder.clock(options.clock, options.skip_idle)?;
+        let timeline = Timeline::new(clock);
         let stack = Stack::embedded();
         let sessions = Arc::new(Sessions::new());
+        let dynamodb = folder.open_dynamodb(&stack)?;
         let record = options.record.unwrap_or_default();
         let recorder = Recorder::new(clock, Some(record.as_path()).filter(|path| !path.as_os_str().is_empty()))
             .map_err(StartError::files(&record))?;
-        let gate = Arc::new(Gate::new(recorder, Faults::new(options.faults), clock));
+        let gate = Arc::new(Gate::new(recorder, Faults::new(options.faults), timeline.clone(), dynamodb.clone()));
 
         let tasks = Arc::new(Tasks::default());
         let host = Host {
             port,
             binary: options.binary.clone(),
-            clock,
+            timeline: timeline.clone(),
             sessions: Arc::clone(&sessions),
             tasks: Arc::clone(&tasks),
             function_env: options.function_env.clone(),
@@ -204,7 +246,7 @@ impl EmbeddedAws {
             Launcher {
                 port,
                 binary: options.binary,
-                clock,
+                timeline: timeline.clone(),
                 sessions: Arc::clone(&sessions),
                 function_env: options.function_env,
                 logs: options.function_logs,
@@ -215,7 +257,8 @@ impl EmbeddedAws {
             },
             options.worker_concurrency,
         ));
-        let queue = Queue::new(Arc::clone(&lambda), Arc::clone(&gate), clock, folder.durable_sub("lambda/queue")?);
+        let queue =
+            Queue::new(Arc::clone(&lambda), Arc::clone(&gate), timeline.clone(), folder.durable_sub("lambda/queue")?);
         let s3_dir = folder.sub("s3")?;
         let store = Store::open(s3_dir.clone(), folder.durable, clock).map_err(StartError::files(&s3_dir))?;
         for bucket in [stack.internal_bucket(), stack.done_bucket()] {
@@ -229,26 +272,23 @@ impl EmbeddedAws {
         let notifier = Notifier::new(lambda.of(Function::Orchestrator).cloned(), queue.clone());
         let store = Arc::new(store);
         let objects = Objects { store: Arc::clone(&store), notifier, uploads: Uploads::default() };
-        let database = folder.durable_sub("dynamodb")?.map(|dir| dir.join("tables.sqlite"));
-        let dynamodb = DynamoDb::open(database.as_deref()).map_err(|error| StartError::Damaged {
-            path: database.clone().unwrap_or_default(),
-            reason: error.to_string(),
-        })?;
-        dynamodb.create_tables(&stack).map_err(|error| StartError::Stack(error.to_string()))?;
-        let surroundings = Surroundings { clock, bus, tasks: Arc::clone(&tasks), store, binary, instances, engine_env };
+        let surroundings = Surroundings {
+            timeline: timeline.clone(),
+            bus,
+            tasks: Arc::clone(&tasks),
+            store,
+            binary,
+            instances,
+            engine_env,
+        };
         let ssm = folder.open_ssm(surroundings)?;
         let secrets_file = folder.durable_sub("secretsmanager")?.map(|dir| dir.join("secrets.json"));
         let secrets =
             Secrets::open(clock, secrets_file.clone()).map_err(StartError::files(secrets_file.unwrap_or_default()))?;
-        let states_dir = folder.durable_sub("states")?;
-        let step_functions = StepFunctions::open(Arc::clone(&lambda), clock, states_dir.clone())
-            .map_err(StartError::files(states_dir.unwrap_or_default()))?;
-        let check = arn("lambda", &format!("function:{}", stack.function(Function::WatchdogCheck)));
-        step_functions
-            .deploy(&stack.state_machine(), &WATCHDOG.replace("${watchdog_check_arn}", &check))
-            .map_err(|error| StartError::Stack(error.message))?;
+        let step_functions = folder.open_states(&lambda, &gate, &timeline, &stack)?;
 
         let services = Arc::new(Services {
+            timeline,
             gate,
             s3: s3::Http::new(objects, Arc::clone(&sessions)),
             sessions,

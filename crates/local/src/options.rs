@@ -23,6 +23,8 @@ pub struct Options {
     pub concurrent_builds: usize,
     /// Time for waits, retries, function timeouts and parameter expiry; handed to the functions as well.
     pub clock: Clock,
+    /// Whether time is skipped while nobody has anything to do.
+    pub skip_idle: bool,
     /// A YAML file that declares the managed instances; without one there is `i-local` alone.
     pub instances: Option<PathBuf>,
     /// Further variables for each function's environment.
@@ -49,6 +51,7 @@ impl Options {
             concurrent_builds: Self::CONCURRENT_BUILDS,
             instances: None,
             clock: Clock::REAL,
+            skip_idle: false,
             function_env: Vec::new(),
             function_logs: FunctionLogs::File,
             faults: Script::default(),

@@ -16,6 +16,10 @@ use crate::{lambda::process::Running, service::Service};
 
 /// The caller that is no function.
 pub const CLIENT: &str = "client";
+/// Step Functions, when it invokes a function.
+pub const STATES: &str = "states";
+/// The operation under which an asynchronous event is recorded, by the function that is to get it.
+pub const DELIVER: &str = "Deliver";
 
 /// A call before it is made.
 #[derive(Clone, Debug)]
@@ -28,6 +32,8 @@ pub(crate) struct Call {
     pub(crate) key: String,
     /// Request id of the invocation that the caller was in.
     pub(crate) parent: Option<String>,
+    /// Request id of the invocation that it starts, where that is known before.
+    pub(crate) starts: Option<String>,
     /// The calling environment, for faults that kill it.
     pub(crate) running: Option<Arc<Running>>,
 }
@@ -62,6 +68,9 @@ pub struct Recorded<'a> {
     /// Request id of the invocation that the caller was in; for a delivery, of the invocation that caused it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub parent: Option<&'a str>,
+    /// What it started: request id of an invocation, ARN of an execution, id of a build or command.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub starts: Option<&'a str>,
 }
 
 /// How often a function called an operation.
@@ -96,7 +105,7 @@ impl Recorder {
     }
 
     /// Records one call.
-    pub(crate) fn record(&self, call: &Call, outcome: &Outcome) {
+    pub(crate) fn record(&self, call: &Call, starts: Option<&str>, outcome: &Outcome) {
         let mut counters = self.counters.lock().unwrap_or_else(PoisonError::into_inner);
         *counters.entry((call.function.clone(), call.service, call.operation.clone())).or_default() += 1;
         let mut seq = 0;
@@ -117,6 +126,7 @@ impl Recorder {
             key: &call.key,
             outcome,
             parent: call.parent.as_deref(),
+            starts: starts.or(call.starts.as_deref()),
         };
         let written = serde_json::to_vec(&record).map_err(io::Error::from).and_then(|mut line| {
             line.push(b'\n');

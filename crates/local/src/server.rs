@@ -28,7 +28,7 @@ use crate::{
     control, dates,
     dynamodb::{self, DynamoDb},
     errors::{ApiError, respond},
-    gate::Gate,
+    gate::{Gate, Portion},
     http_api,
     lambda::{Lambda, SYNC_PAYLOAD_LIMIT, api::Target, launch::RUNTIME_PATH, process::Running, queue::Queue},
     peer,
@@ -42,10 +42,14 @@ use crate::{
     step_functions::StepFunctions,
     sts,
     tasks::Tasks,
+    timeline::Timeline,
 };
 
 /// What every service answers with.
 pub(crate) type Response = http::Response<Body>;
+
+/// Largest body of a call that AWS has not got: a fault script.
+const CONTROL_LIMIT: usize = 1024 * 1024;
 
 /// Room for the envelope around a payload.
 const ENVELOPE: usize = 64 * 1024;
@@ -64,6 +68,7 @@ impl std::error::Error for Cut {}
 
 /// All services.
 pub(crate) struct Services {
+    pub(crate) timeline: Timeline,
     pub(crate) gate: Arc<Gate>,
     pub(crate) sessions: Arc<Sessions>,
     pub(crate) dynamodb: DynamoDb,
@@ -153,7 +158,7 @@ impl Services {
         }
         let path = parts.uri.path();
         if path.starts_with(control::PATH) {
-            return Ok(control::call(&self, &parts, collect(body, ENVELOPE).await));
+            return Ok(control::call(&self, &parts, collect(body, CONTROL_LIMIT).await).await);
         }
         let target = parts.headers.get("x-amz-target").and_then(|value| value.to_str().ok()).map(str::to_owned);
         if let Some(role) = http_api::route(path) {
@@ -189,7 +194,7 @@ impl Services {
         let call = call_of(Service::Api, &operation, parts.uri.path(), None);
         let body = collect(body, http_api::BODY_LIMIT).await;
         self.gate
-            .pass(&call, None, async {
+            .pass(&call, None, |_| async {
                 match body {
                     Some(body) => http_api::call(&self.lambda, role, parts, &body).await,
                     None => http_api::too_large(),
@@ -209,7 +214,7 @@ impl Services {
         let request = serde_json::from_slice::<Value>(&body);
         let key = request.as_ref().map(|request| key_of(service, request)).unwrap_or_default();
         let call = call_of(service, operation, &key, session.as_deref());
-        let perform = async {
+        let perform = async |portion| {
             if let Err(error) = signature::verify(service, parts, &body, session.as_deref(), dates::machine_now()) {
                 return error.respond(service);
             }
@@ -218,6 +223,9 @@ impl Services {
                 Err(error) => return ApiError::serialization(error.to_string()).respond(service),
             };
             let answer = match service {
+                Service::DynamoDb if portion == Portion::Part => {
+                    return self.dynamodb.call_partly(operation, &request).await;
+                }
                 Service::DynamoDb => return self.dynamodb.call(operation, body.clone()).await,
                 Service::CodeBuild => self.codebuild.call(operation, &request),
                 Service::StepFunctions => self.step_functions.call(operation, &request),
@@ -249,7 +257,7 @@ impl Services {
             let error = ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "RequestTooLargeException", message);
             return Ok(error.respond(Service::Lambda));
         };
-        let perform = async {
+        let perform = async |_| {
             let now = dates::machine_now();
             match signature::verify(Service::Lambda, parts, &body, session.as_deref(), now) {
                 Ok(()) => self.lambda.api(&self.queue, &target, parts, body.clone(), parent).await,
@@ -264,7 +272,7 @@ impl Services {
         let action = sts::action(&body).unwrap_or_default();
         let session = self.session(parts);
         let call = call_of(Service::Sts, &action, "", session.as_deref());
-        let perform = async {
+        let perform = async |_| {
             let now = dates::machine_now();
             match signature::verify(Service::Sts, parts, &body, session.as_deref(), now) {
                 Ok(()) => sts::call(&action, session.as_deref()),
@@ -295,7 +303,7 @@ impl Services {
         };
         let parent = call.parent.clone();
         let owner = session.clone();
-        let perform = async {
+        let perform = async |_| {
             if let Err(error) = s3::check_token(&parts.headers, &parts.uri, session.as_deref()) {
                 return error.respond(Service::S3);
             }
@@ -331,6 +339,7 @@ fn call_by(service: Service, operation: &str, key: &str, running: Option<Arc<Run
         operation: operation.to_owned(),
         key: key.to_owned(),
         parent: running.as_ref().and_then(|running| running.request()),
+        starts: None,
         running,
     }
 }

@@ -39,6 +39,7 @@ impl Session {
     /// Makes it expire.
     pub(crate) fn end(&self) {
         self.ended.store(true, Ordering::Relaxed);
+        self.running.as_ref().inspect(|running| running.expire());
     }
 }
 

@@ -179,7 +179,8 @@ async fn a_command_runs_as_the_agent_would_run_it() {
         assert!(!names.iter().any(|name| name.contains(part)), "{part}: {output}");
     }
     // What the instance keeps, and what it does not.
-    assert!(instance.join("kept").exists() && !instance.join("tmp").join(id).exists());
+    assert!(instance.join("kept").exists());
+    eventually(|| async { (!instance.join("tmp").join(id).exists()).then_some(()) }).await;
     let whole = instance.join(format!("document/orchestration/{id}/lines/stdout"));
     assert_eq!(fs::read_to_string(whole).unwrap(), output);
     assert_eq!(fs::metadata(&instance).unwrap().permissions().mode() & 0o777, 0o700);

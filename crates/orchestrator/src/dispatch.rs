@@ -107,14 +107,13 @@ impl Pass<'_> {
 
     async fn dispatch(&self, order: OrderNum) -> Result<Dispatched, PassError> {
         let planned = self.planned(order)?;
-        let at = self.now();
         let watch = Watch {
             run_id: self.item.run_id.clone(),
             order_num: order,
             timeout: planned.timeout,
             start_timeout: planned.start_timeout,
             stop_grace: planned.stop_grace,
-            start_time: at.secs(),
+            start_time: self.now().secs(),
             internal_bucket: self.settings.internal_bucket.clone(),
             locks_table: self.settings.locks_table.clone(),
             target: planned.target,
@@ -122,11 +121,12 @@ impl Pass<'_> {
         };
         let started = watchdog::start(self.aws, &self.settings.watchdog_sfn, &self.plan.submit_id, &watch).await;
         let started = match started {
-            Ok(()) => self.start_target(order).await,
+            // When it was first tried, also if this is a repeat: a worker may have ended in between.
+            Ok(at) => self.start_target(order).await.map(|execution| (at, execution)),
             Err(error) => Err(error),
         };
-        let execution = match started {
-            Ok(execution) => execution,
+        let (at, execution) = match started {
+            Ok(started) => started,
             Err(error) if error.class == Class::Refused => {
                 return Ok(Dispatched::Refused(format!("it could not be started: {error}")));
             }

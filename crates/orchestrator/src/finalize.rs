@@ -3,10 +3,11 @@
 
 use common::{
     events::{self, Kind},
+    graph,
     ids::OrderNum,
     keys,
     objects::Objects,
-    status::{Outcome, Status},
+    status::Outcome,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -36,35 +37,18 @@ impl Pass<'_> {
         let stands = stands.ok_or_else(|| PassError::Stored("`done` vanished".to_owned()))?;
         let done: Done =
             serde_json::from_slice(&stands.body).map_err(|error| PassError::Stored(format!("`done`: {error}")))?;
-        let at = self.settings.clock.of_machine(stands.written_at);
-        let event = self.recorder().of_job(Kind::JobCompleted, done.status.as_str(), at);
+        let event = self.recorder().of_job(Kind::JobCompleted, done.status.as_str(), stands.written_at);
         let event = event.summary(Value::Object(done.summary), &self.plan.done_endpt);
         events::write(self.aws, &self.settings.order_events_table, vec![event]).await?;
         tracing::info!(run_id = %run, status = %done.status, "the run ended");
         Ok(())
     }
 
-    /// The job's status, by the contract.
     async fn job_status(&self) -> Result<Outcome, PassError> {
-        let cancelled = self.ledger.count(Outcome::Cancelled) > 0;
-        if cancelled && self.objects().exists(&keys::cancel(&self.item.run_id, OrderNum::RUN)).await? {
-            return Ok(Outcome::Cancelled);
-        }
+        let run_cancelled = self.ledger.count(Outcome::Cancelled) > 0
+            && self.objects().exists(&keys::cancel(&self.item.run_id, OrderNum::RUN)).await?;
         let is_late = self.now() >= self.plan.deadline;
-        Ok(self.status_of_orders(is_late))
-    }
-
-    fn status_of_orders(&self, is_late: bool) -> Outcome {
-        let orders = || self.ledger.statuses().iter().zip(&self.plan.orders);
-        let of_needed =
-            |outcome| orders().any(|(status, order)| order.must_succeed && *status == Status::Ended(outcome));
-        if of_needed(Outcome::TimedOut) || (is_late && self.ledger.count(Outcome::TimedOut) > 0) {
-            Outcome::TimedOut
-        } else if of_needed(Outcome::Failed) || of_needed(Outcome::Cancelled) {
-            Outcome::Failed
-        } else {
-            Outcome::Succeeded
-        }
+        Ok(graph::job_status(&self.nodes, &self.ledger, run_cancelled, is_late))
     }
 
     fn summary(&self) -> Map<String, Value> {

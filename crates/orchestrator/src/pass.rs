@@ -7,7 +7,7 @@ use std::{
 
 use common::{
     aws::Aws,
-    claim::Claims,
+    claim::{Claims, Ending},
     clock::Timestamp,
     events::{self, Kind, Recorder},
     graph::{self, Evaluation, Limits, Node},
@@ -42,7 +42,7 @@ pub(crate) struct Pass<'a> {
     pub(crate) plan: Arc<Plan>,
     /// Only steps that were performed to their end.
     pub(crate) ledger: Ledger,
-    nodes: Vec<Node>,
+    pub(crate) nodes: Vec<Node>,
     me: String,
     news: u64,
 }
@@ -158,6 +158,9 @@ impl<'a> Pass<'a> {
             Some(Callback::Wake | Callback::Cancel(_)) | None => self.news_of_run().await?,
         };
         self.record_results(news.results).await?;
+        // First of all what follows from results alone: it is the same for every pass, and one that died may have said so.
+        let is_cancelled = !news.cancelled.is_empty();
+        self.record_cascaded(&self.evaluate().cascaded, is_cancelled).await?;
         if !news.cancelled.is_empty() {
             self.apply_cancellations(&news.cancelled).await?;
         }
@@ -168,7 +171,7 @@ impl<'a> Pass<'a> {
                 return Ok(Round::OutOfTime);
             }
             let Evaluation { cascaded, ready, .. } = self.evaluate();
-            self.record_cascaded(&cascaded).await?;
+            self.record_cascaded(&cascaded, is_cancelled).await?;
             let is_over = self.now() >= self.plan.deadline;
             if is_over || ready.is_empty() || !self.dispatch_all(&ready).await? {
                 break;
@@ -182,7 +185,11 @@ impl<'a> Pass<'a> {
         graph::evaluate(&self.nodes, &self.plan.topological_order, &self.ledger, limits)
     }
 
-    async fn record_cascaded(&mut self, cascaded: &[(usize, Outcome)]) -> Result<(), PassError> {
+    /// Ends orders because of their dependencies. That needs no claim, because it is the same for every pass; unless
+    /// something is cancelled, or the job's time is over: then another pass may have claimed one of them for that and died
+    /// before it wrote the result.
+    async fn record_cascaded(&mut self, cascaded: &[(usize, Outcome)], is_cancelled: bool) -> Result<(), PassError> {
+        let is_stopped = is_cancelled || self.now() >= self.plan.deadline;
         let mut ends = Vec::with_capacity(cascaded.len());
         for &(index, outcome) in cascaded {
             let order = OrderNum::of_index(index);
@@ -193,6 +200,10 @@ impl<'a> Pass<'a> {
             let names: Vec<String> = self.culprits(index, cascaded, outcome).map(|name| format!("`{name}`")).collect();
             let reason = format!("{} {verb}", names.join(", "));
             ends.push(Unstarted { order, outcome, kind, reason });
+        }
+        if is_stopped {
+            let ends = ends.into_iter().map(|end| (end.order, Ending { outcome: end.outcome, reason: end.reason }));
+            return self.end_each(ends.collect()).await;
         }
         self.record_unstarted(ends).await
     }

@@ -65,12 +65,16 @@ impl Pass<'_> {
             reason: result.reason.as_deref(),
             log_location: result.log_location.as_deref(),
         };
-        let at = self.rows().ended(&self.item.run_id, order, ending, self.now()).await?;
-        let mut events = self.recorder().of_result(order, &planned.name, result, at);
-        // A worker reports an order whose dispatch nobody came to write down.
-        if let (Some(Status::Queued), Some(started)) = (self.ledger.get(order), result.started_at) {
-            let urls = self.urls(order, None)?;
-            let at = self.rows().dispatched(&self.item.run_id, order, started, urls.named()).await?;
+        let is_queued = self.ledger.get(order) == Some(Status::Queued);
+        let urls = self.urls(order, None)?;
+        if let (true, Some(started)) = (is_queued, result.started_at) {
+            // A worker had it, and nobody came to write down its dispatch.
+            self.rows().dispatched(&self.item.run_id, order, started, urls.named()).await?;
+        }
+        let recorded = self.rows().ended(&self.item.run_id, order, ending, self.now()).await?;
+        let mut events = self.recorder().of_result(order, &planned.name, result, recorded.ended_at);
+        if let (true, Some(at)) = (is_queued, recorded.dispatched_at) {
+            // Or somebody came as far as the row.
             let event = self.recorder().of_order(order, &planned.name, Kind::Dispatched, Status::Running.as_str(), at);
             events.insert(0, event.execution_url(&urls.execution));
         }
@@ -90,7 +94,7 @@ impl Pass<'_> {
                     reason: Some(&one.reason),
                     log_location: None,
                 };
-                let at = this.rows().ended(&this.item.run_id, one.order, ending, now).await?;
+                let at = this.rows().ended(&this.item.run_id, one.order, ending, now).await?.ended_at;
                 let name = &this.planned(one.order)?.name;
                 let event = this.recorder().of_order(one.order, name, one.kind, one.outcome.as_str(), at);
                 Ok::<_, PassError>(event.message(Some(one.reason.clone())))

@@ -87,8 +87,7 @@ impl Pass<'_> {
         let found = self.objects().get_all(wanted, MAX_BYTES).await?;
         let read = |(order, object): (OrderNum, Option<common::objects::Object>)| {
             let object = object?;
-            let written_at = self.settings.clock.of_machine(object.written_at);
-            Some((order, OrderResult::read(&object.body, written_at), written_at))
+            Some((order, OrderResult::read(&object.body, object.written_at), object.written_at))
         };
         Ok(found.into_iter().filter_map(read).collect())
     }

@@ -1,22 +1,16 @@
-//! Cancelling and the job's deadline: every order that has not ended is ended, by the claim where it may have been
-//! dispatched, by the ledger alone where it cannot.
+//! Cancelling and the job's deadline: every order that has not ended is ended through its claim.
 
 use std::time::Duration;
 
 use common::{
     claim::{Ended, Ending},
-    events::Kind,
     fleet,
     ids::OrderNum,
     status::{Outcome, Status},
 };
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 
-use crate::{
-    PassError,
-    pass::Pass,
-    record::{PARALLEL, Unstarted},
-};
+use crate::{PassError, pass::Pass, record::PARALLEL};
 
 impl Pass<'_> {
     /// Cancels what was asked for.
@@ -24,7 +18,7 @@ impl Pass<'_> {
         let whole_run = cancelled.contains(&OrderNum::RUN);
         let reason = if whole_run { "the run was cancelled" } else { "the order was cancelled" };
         let chosen: Vec<OrderNum> = if whole_run { self.numbers().collect() } else { cancelled.to_vec() };
-        self.end_all(chosen, &Ending { outcome: Outcome::Cancelled, reason: reason.to_owned() }, Kind::Cancelled).await
+        self.end_all(chosen, &Ending { outcome: Outcome::Cancelled, reason: reason.to_owned() }).await
     }
 
     /// Times everything out once the job's time is over. Only a look at everything asks running orders to stop: the tick
@@ -37,22 +31,25 @@ impl Pass<'_> {
         let reason = format!("the job's time of {seconds} s is over");
         let concerned = |order: &OrderNum| also_running || self.ledger.get(*order) != Some(Status::Running);
         let concerned = self.numbers().filter(concerned).collect();
-        self.end_all(concerned, &Ending { outcome: Outcome::TimedOut, reason }, Kind::TimedOut).await
+        self.end_all(concerned, &Ending { outcome: Outcome::TimedOut, reason }).await
     }
 
-    /// Ends those of the orders that have not ended.
-    pub(crate) async fn end_all(
-        &mut self,
-        orders: Vec<OrderNum>,
-        ending: &Ending,
-        kind: Kind,
-    ) -> Result<(), PassError> {
+    /// Ends those of the orders that have not ended, each through its claim.
+    ///
+    /// Also those that still wait for others. Whether one was dispatched cannot be told from the ledger: a pass that died,
+    /// or lost its lease, may have seen what it waits for fail, and so may have dispatched it. And without something that
+    /// stands the next pass could come to another end, when what it waits for has ended in the meantime.
+    pub(crate) async fn end_all(&mut self, orders: Vec<OrderNum>, ending: &Ending) -> Result<(), PassError> {
         let open = |order: &OrderNum| self.ledger.get(*order).is_some_and(|status| status.outcome().is_none());
-        let (maybe_dispatched, unstarted): (Vec<_>, Vec<_>) =
-            orders.into_iter().filter(open).partition(|order| self.may_have_been_dispatched(*order));
+        let each = orders.into_iter().filter(open).map(|order| (order, ending.clone())).collect();
+        self.end_each(each).await
+    }
+
+    /// Ends orders through their claims, each as it is to end.
+    pub(crate) async fn end_each(&mut self, orders: Vec<(OrderNum, Ending)>) -> Result<(), PassError> {
         let this = &*self;
-        let ended: Vec<_> = stream::iter(maybe_dispatched)
-            .map(|order| async move { Ok::<_, PassError>((order, this.end_order(order, ending).await?)) })
+        let ended: Vec<_> = stream::iter(orders)
+            .map(|(order, ending)| async move { Ok::<_, PassError>((order, this.end_order(order, &ending).await?)) })
             .buffered(PARALLEL)
             .try_collect()
             .await?;
@@ -61,14 +58,7 @@ impl Pass<'_> {
             // Its worker reports, or a later look finds that it did not.
             Ended::Stopping(_) => None,
         });
-        self.record_results(results.collect()).await?;
-        let unstarted = unstarted.into_iter().map(|order| Unstarted {
-            order,
-            outcome: ending.outcome,
-            kind,
-            reason: ending.reason.clone(),
-        });
-        self.record_unstarted(unstarted.collect()).await
+        self.record_results(results.collect()).await
     }
 
     /// Ends one order through its claim.
@@ -76,18 +66,5 @@ impl Pass<'_> {
         let planned = self.planned(order)?;
         let grace = Duration::from_secs(planned.stop_grace);
         Ok(fleet::end_order(self.claims(), order, planned.target, grace, ending, self.now()).await?)
-    }
-
-    /// A queued order whose dependencies have all ended may have been dispatched by a pass that died before it could say
-    /// so. One that still waits for a dependency cannot: results are never taken back.
-    fn may_have_been_dispatched(&self, order: OrderNum) -> bool {
-        match (self.ledger.get(order), self.plan.order(order)) {
-            (Some(Status::Running), _) => true,
-            (Some(Status::Queued), Some(planned)) => planned
-                .dependencies
-                .iter()
-                .all(|dependency| self.ledger.statuses()[usize::from(*dependency)].outcome().is_some()),
-            _ => false,
-        }
     }
 }

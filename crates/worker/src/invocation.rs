@@ -11,7 +11,7 @@ use std::{
 use common::{
     aws::{Aws, AwsError},
     bundle::Manifest,
-    claim::{Claim, Claims, Ending},
+    claim::{Claim, Claims, Ending, FRESH},
     clock::{Clock, Timestamp},
     env,
     executor::Executor,
@@ -197,6 +197,10 @@ impl Invocation<'_> {
             user: self.settings.user.as_ref(),
             clock: self.settings.clock,
         };
+        let is_fresh = claim.at.until(self.now()) < FRESH;
+        if !is_fresh && let Some(request) = self.desk.stop_request().await? {
+            return Ok(self.ended(claim, &Ending { outcome: request.status, reason: request.reason }));
+        }
         let log = Log { desk: &self.desk, file, clock: self.settings.clock };
         let (tell, stop) = watch::channel(None);
         let spooled = AtomicU64::new(0);
@@ -289,7 +293,7 @@ impl Invocation<'_> {
         }
     }
 
-    /// The result of a share that was claimed a moment after the engine had ended the order.
+    /// The result of what was claimed a moment after the engine had ended the order, or was asked to stop before it began.
     fn ended(&self, claim: &Claim, ending: &Ending) -> OrderResult {
         OrderResult {
             writer: Some(claim.by.clone()),
@@ -309,6 +313,8 @@ enum RunFailure {
     Run(#[from] RunError),
     #[error("failed to use this machine: {0}")]
     Machine(#[from] io::Error),
+    #[error(transparent)]
+    Aws(#[from] AwsError),
 }
 
 /// Why the order did not succeed, in a sentence.

@@ -3,7 +3,7 @@
 
 use aws_lambda_events::event::s3::S3Event;
 use common::{
-    aws::Aws,
+    aws::{Aws, Patience},
     clock::Timestamp,
     env::{BadSettings, Environment, LOCAL_SOURCES},
     executor::Executor,
@@ -44,9 +44,14 @@ pub(crate) async fn function(name: FunctionName) -> Result<Exit, Failure> {
     served.map(|()| Exit::Success)
 }
 
+/// The clients of a function.
+async fn aws(environment: &Environment, patience: Patience) -> Result<Aws, Failure> {
+    Ok(Aws::load(environment.clock().map_err(refused)?, patience).await)
+}
+
 async fn init_job(environment: &Environment) -> Result<(), Failure> {
     let settings = init_job::load(environment).map_err(refused)?;
-    let aws = Aws::load().await;
+    let aws = aws(environment, Patience::Replaceable).await?;
     serve(lambda_runtime::run(service_fn(|event: LambdaEvent<Value>| async {
         let LambdaEvent { payload, context } = event;
         let handled = Box::pin(init_job::handle(&aws, &settings, payload, &context.request_id)).await;
@@ -57,7 +62,7 @@ async fn init_job(environment: &Environment) -> Result<(), Failure> {
 
 async fn ssm_config(environment: &Environment) -> Result<(), Failure> {
     let settings = ssm_config::load(environment).map_err(refused)?;
-    let aws = Aws::load().await;
+    let aws = aws(environment, Patience::Replaceable).await?;
     serve(lambda_runtime::run(service_fn(|event: LambdaEvent<Value>| async {
         let LambdaEvent { payload, context } = event;
         let handled = Box::pin(ssm_config::handle(&aws, &settings, payload, &context.request_id)).await;
@@ -68,7 +73,7 @@ async fn ssm_config(environment: &Environment) -> Result<(), Failure> {
 
 async fn orchestrator(environment: &Environment) -> Result<(), Failure> {
     let settings = orchestrator::Settings::load(environment).map_err(refused)?;
-    let aws = Aws::load().await;
+    let aws = aws(environment, Patience::Replaceable).await?;
     serve(lambda_runtime::run(service_fn(|event: LambdaEvent<S3Event>| async {
         let LambdaEvent { payload, context } = event;
         let deadline = Timestamp::from_millis(context.deadline);
@@ -80,7 +85,7 @@ async fn orchestrator(environment: &Environment) -> Result<(), Failure> {
 
 async fn watchdog_check(environment: &Environment) -> Result<(), Failure> {
     let settings = watchdog_check::Settings::load(environment).map_err(refused)?;
-    let aws = Aws::load().await;
+    let aws = aws(environment, Patience::Replaceable).await?;
     serve(lambda_runtime::run(service_fn(|event: LambdaEvent<Value>| async {
         let event = watchdog_check::Event::read(event.payload)?;
         let handled = Box::pin(watchdog_check::handle(&aws, &settings, &event)).await;
@@ -93,7 +98,7 @@ async fn worker(environment: &Environment) -> Result<(), Failure> {
     let settings = worker::Settings::load(environment).map_err(refused)?;
     worker::harden().map_err(|error| Failure::machine(format!("failed to protect the worker's memory: {error}")))?;
     end_with_commands()?;
-    let aws = Aws::load().await;
+    let aws = aws(environment, Patience::Worker).await?;
     serve(lambda_runtime::run(service_fn(|event: LambdaEvent<worker::Dispatch>| async {
         let LambdaEvent { payload, context } = event;
         let by = Executor::Lambda(context.request_id);

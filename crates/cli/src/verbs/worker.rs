@@ -4,7 +4,12 @@
 use std::io::{self, Read as _};
 
 use common::{
-    aws::Aws, env::Environment, executor::Executor, fleet::document::Document, ids::InstanceId, worker_exit::WorkerExit,
+    aws::{Aws, Patience},
+    env::Environment,
+    executor::Executor,
+    fleet::document::Document,
+    ids::InstanceId,
+    worker_exit::WorkerExit,
 };
 use worker::{Dispatch, Report, Settings, WorkerError};
 
@@ -49,7 +54,7 @@ type Ended = Result<Report, WorkerError>;
 async fn order(environment: &Environment, settings: &Settings) -> Result<Ended, Failure> {
     let dispatch = Dispatch::of_environment(environment).map_err(|error| Failure::input(error.to_string()))?;
     let by = Executor::Codebuild(set(environment, BUILD_ID, "this role is started by a build")?);
-    let aws = Aws::load().await;
+    let aws = Aws::load(settings.clock, Patience::Worker).await;
     Ok(Box::pin(worker::handle(&aws, settings, &dispatch, &by, None)).await)
 }
 

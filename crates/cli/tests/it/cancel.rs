@@ -1,7 +1,10 @@
 //! Cancelling: a run, or one order with what depends on it, by writing an object.
 
 use crate::support::{
-    Cancelled, Failed, Stack, StartLog, Succeeded, expect, expect::expect_success, faults::delivery_to, job, wait,
+    Cancelled, Failed, Stack, StartLog, Succeeded, expect,
+    expect::expect_success,
+    faults::{at, delivery_to},
+    job, wait,
 };
 
 /// Runs until it is told to stop, and says that it was.
@@ -72,7 +75,7 @@ async fn an_order_that_waits_is_cancelled_without_a_trace_of_a_start() {
     std::fs::write(gate, "").unwrap();
     expect(&run, Failed, [("first", Succeeded), ("second", Cancelled)]).await;
     starts.each_once(["first"]);
-    assert!(run.claim("0002").await.is_none());
+    assert_eq!(run.claim("0002").await.unwrap()["by"], "engine");
 }
 
 #[tokio::test]
@@ -103,4 +106,38 @@ async fn cancelling_what_is_over_changes_nothing() {
     let again = stack.submit(&job().order("later")).await;
     expect_success(&again).await;
     expect_success(&run).await;
+}
+
+/// A pass lets `skipped` fail with what it waits for, starts `cleanup`, which runs all the same, and dies before it can
+/// say any of this. Then the run is cancelled. The worker of `cleanup` stood still meanwhile, and must not begin.
+#[tokio::test]
+async fn what_a_pass_that_died_has_started_does_not_begin_after_the_cancellation() {
+    let dies = at("lambda", "Invoke").by("orchestrator").nth(3).then("kill_after");
+    let late = at("s3", "PutObject").by("worker").about("/0004.json").delayed(300_000);
+    let stack = Stack::start().speed(20).skip_idle().faults([dies, late]).record().await;
+    let starts = StartLog::of(&stack);
+    let gate = stack.path("go");
+    let fails = format!("until [ -e '{}' ]; do sleep 0.02; done; exit 1", gate.display());
+    let job = job()
+        .order("running")
+        .cmds([runs_until_stopped(&starts)])
+        .order("fails")
+        .cmds([fails])
+        .order("skipped")
+        .after(["fails"])
+        .order("cleanup")
+        .after(["skipped"])
+        .tolerated()
+        .cmds([starts.start()]);
+    let run = stack.submit(&job).await;
+    starts.until("running").await;
+    std::fs::write(gate, "").unwrap();
+    let was_killed = |call: &serde_json::Value| call["outcome"]["code"] == "KillAfter";
+    run.until("the pass to die", async || stack.recorded().iter().any(was_killed).then_some(())).await;
+    run.cancel("0000").await;
+    run.done().await;
+    stack.settle().await;
+    starts.each_once(["running", "stopped running"]);
+    let orders = [("running", Cancelled), ("fails", Failed), ("skipped", Failed), ("cleanup", Cancelled)];
+    expect(&run, Cancelled, orders).await;
 }

@@ -4,7 +4,7 @@ use crate::support::{Stack, StartLog, expect::expect_success, faults::delivery_t
 
 /// A diamond whose orders write their names.
 fn diamond(starts: &StartLog) -> Job {
-    let start = || [starts.start()];
+    let start = || starts.commands();
     let job = job().order("a").cmds(start()).order("b").after(["a"]).cmds(start());
     job.order("c").after(["a"]).cmds(start()).order("d").after(["b", "c"]).cmds(start())
 }
@@ -37,8 +37,8 @@ async fn results_in_any_order_give_the_same_outcome() {
     let stack = Stack::start().concurrency(6).faults(script).await;
     let starts = StartLog::of(&stack);
     let names = ["p", "q", "r", "s", "t", "u"];
-    let job = names.iter().fold(job(), |job, name| job.order(name).cmds([starts.start()]));
-    let run = stack.submit(&job.order("end").after(names).cmds([starts.start()])).await;
+    let job = names.iter().fold(job(), |job, name| job.order(name).cmds(starts.commands()));
+    let run = stack.submit(&job.order("end").after(names).cmds(starts.commands())).await;
     expect_success(&run).await;
     starts.each_once(names.into_iter().chain(["end"]));
 }

@@ -26,7 +26,8 @@ async fn a_line_for_each_of_the_instances_behind_a_tag() {
     let stack = Stack::start().instances(FLEET).await;
     let starts = StartLog::of(&stack);
     let hello = "echo hello from $AWS_SSM_INSTANCE_ID$ORDER_ID";
-    let run = stack.submit(&job().order("a").on_tagged("Role", "web").cmds([starts.start(), hello.to_owned()])).await;
+    let [begin, end] = starts.commands();
+    let run = stack.submit(&job().order("a").on_tagged("Role", "web").cmds([begin, hello.to_owned(), end])).await;
     expect_success(&run).await;
     assert_eq!(starts.counts()["a"], 3);
     let log = run.result_of("a").await["log"].as_str().unwrap().to_owned();
@@ -177,12 +178,11 @@ async fn an_instance_that_never_starts_times_out_and_the_others_count() {
 #[tokio::test]
 async fn the_ssm_entry_point_takes_ssm_orders_alone() {
     let stack = Stack::start().await;
-    let mut document = job().order("a").on("ssm").document();
-    document["orders"][0].as_object_mut().unwrap().remove("execution_target");
-    let answer = stack.post("/ssm", &json!({"job": document})).await;
+    let default = job().order("a").on("ssm").anywhere();
+    let answer = stack.post("/ssm", &json!({"job": default.document()})).await;
     assert_eq!(answer.status, 200, "{}", answer.text());
     assert!(answer.json()["flow_id"].as_str().unwrap().ends_with("-ssm"));
-    expect_success(&stack.run(answer.json(), &job().order("a"))).await;
+    expect_success(&stack.run(answer.json(), &default)).await;
     let refused = stack.post("/ssm", &json!({"job": job().order("a").document()})).await;
     assert_eq!(refused.status, 400);
     assert!(refused.text().contains("must be `ssm` at `/ssm`"), "{}", refused.text());

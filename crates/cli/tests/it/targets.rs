@@ -45,12 +45,9 @@ async fn one_job_runs_on_every_target() {
 #[tokio::test]
 async fn the_default_target_is_codebuild_and_auto_is_lambda_while_that_lasts() {
     let stack = Stack::start().await;
-    let mut document = job().order("default").order("short").its("execution_target", "auto").order("long").document();
-    document["orders"][0].as_object_mut().unwrap().remove("execution_target");
-    document["orders"][2]["execution_target"] = json!("auto");
-    document["orders"][2]["timeout"] = json!(3_000);
-    let answer = stack.post("/init", &json!({"job": document})).await;
-    let run = stack.run(answer.json(), &job().order("default").order("short").order("long"));
+    let job = job().order("default").anywhere();
+    let job = job.order("short").its("execution_target", "auto");
+    let run = stack.submit(&job.order("long").its("execution_target", "auto").timeout(3_000)).await;
     let ended = expect_success(&run).await;
     let targets: Vec<_> = ended.rows.iter().map(|row| row["execution_target"].as_str().unwrap()).collect();
     assert_eq!(targets, ["codebuild", "lambda", "codebuild"]);

@@ -132,7 +132,8 @@ async fn a_run_that_was_submitted_before_a_restart_finishes_after_it() {
     let data = tempfile::tempdir().unwrap();
     // Its first message is still on its way when the embedded AWS ends.
     let stack = Stack::start().data(data.path()).faults([delivery_to("orchestrator").delayed(3_600_000)]).await;
-    let finished = stack.submit_as("before", &job().order("a").cmds(["echo kept"])).await;
+    let job = job().order("a").cmds(["echo kept"]);
+    let finished = stack.submit_as("before", &job).await;
     let answer = finished.answer.clone();
     let file = data.path().join("ran");
     assert!(finished.done_now().await.is_none());
@@ -141,7 +142,7 @@ async fn a_run_that_was_submitted_before_a_restart_finishes_after_it() {
     assert!(status.success());
 
     let stack = Stack::start().data(data.path()).await;
-    let run = stack.run(answer, &job().order("a"));
+    let run = stack.run(answer, &job);
     expect_success(&run).await;
     assert_eq!(run.result_of("a").await["log"], "kept\n");
     let (status, _folder) = stack.stop().await;

@@ -232,7 +232,163 @@ mod tests {
         assert_eq!(last.data["count"], 160 - 109);
     }
 
+    #[test]
+    fn the_order_has_the_first_failure_the_whole_time_and_the_place_of_its_logs() {
+        let secs = Timestamp::from_secs;
+        let whole = |status, reason: Option<&str>, from, to, code, command, location: Option<&str>| OrderResult {
+            reason: reason.map(str::to_owned),
+            started_at: from,
+            finished_at: to,
+            exit_code: code,
+            failed_command: command,
+            log_location: location.map(str::to_owned),
+            ..result(status, "")
+        };
+        let results = [
+            whole(Outcome::Succeeded, None, Some(secs(5)), Some(secs(8)), Some(0), None, Some("logs/r/0001/i-0.log")),
+            whole(Outcome::TimedOut, None, None, Some(secs(20)), Some(130), Some(2), None),
+            whole(Outcome::Failed, Some("no"), Some(secs(3)), None, Some(1), Some(0), None),
+        ];
+        let order = composed(&results, None);
+        assert_eq!((order.status, order.exit_code, order.failed_command), (Outcome::Failed, Some(130), Some(2)));
+        assert_eq!((order.started_at, order.finished_at), (Some(secs(3)), Some(secs(20))));
+        assert_eq!(order.log, "i-0 succeeded\ni-1 timed_out\ni-2 failed: no\n");
+        let reason = "2 of 3 instances did not succeed: `i-1` timed_out; `i-2` failed: no";
+        assert_eq!(order.reason.as_deref(), Some(reason));
+        assert_eq!(order.log_location.as_deref(), Some("logs/r/0001/"));
+        assert_eq!((order.schema_version, order.writer.as_deref()), (Some(1), Some("engine")));
+        assert_eq!((order.log_truncated, order.events), (Some(false), vec![]));
+
+        let order = composed(&results[1..2], None);
+        assert_eq!((order.started_at, order.log_location), (None, None));
+        assert_eq!(order.reason.as_deref(), Some("1 of 1 instance did not succeed: `i-0` timed_out"));
+        let order = composed(&results[..1], None);
+        assert_eq!((order.exit_code, order.failed_command, order.reason), (Some(0), None, None));
+    }
+
+    #[test]
+    fn the_reason_names_five_instances_of_each_and_five_things_that_happened() {
+        let reason_of = |told: &[usize]| {
+            let failed = |what: &usize| OrderResult { reason: Some(what.to_string()), ..result(Outcome::Failed, "") };
+            composed(&told.iter().map(failed).collect::<Vec<_>>(), None).reason.unwrap()
+        };
+        assert!(reason_of(&[1; 5]).ends_with(": `i-0`, `i-1`, `i-2`, `i-3`, `i-4` failed: 1"));
+        assert!(reason_of(&[1; 6]).ends_with(": `i-0`, `i-1`, `i-2`, `i-3`, `i-4` and 1 more failed: 1"));
+        assert!(reason_of(&[1, 2, 1]).ends_with(": `i-0`, `i-2` failed: 1; `i-1` failed: 2"));
+        assert!(reason_of(&[1, 2, 3, 4, 5]).ends_with("; `i-4` failed: 5"));
+        assert!(reason_of(&[1, 2, 3, 4, 5, 6]).ends_with("; `i-4` failed: 5; and others"));
+    }
+
+    #[test]
+    fn a_log_that_is_cut_anywhere_makes_the_orders_log_cut() {
+        let cut = |each: [bool; 3]| {
+            let results = each.map(|cut| OrderResult { log_truncated: Some(cut), ..result(Outcome::Succeeded, "") });
+            composed(&results, None).log_truncated
+        };
+        for number in 0..8 {
+            let each = [number & 1 != 0, number & 2 != 0, number & 4 != 0];
+            assert_eq!(cut(each), Some(number != 0), "{each:?}");
+        }
+        let logs = |bytes: usize| composed(&[result(Outcome::Succeeded, &"x".repeat(bytes))], None);
+        assert_eq!(logs(262_144).log_truncated, Some(false));
+        assert_eq!(logs(262_145).log_truncated, Some(true));
+    }
+
+    #[test]
+    fn the_instances_share_the_room_for_logs_and_each_has_some() {
+        let kept = |instances: usize| {
+            let results = vec![result(Outcome::Succeeded, &"x".repeat(300_000)); instances];
+            composed(&results, None).log.matches('x').count() / instances
+        };
+        assert_eq!([kept(1), kept(2), kept(512), kept(1_000)], [262_144, 131_072, 512, 512]);
+    }
+
+    #[test]
+    fn beginning_and_end_of_a_log_are_kept() {
+        assert_eq!(cut("0123456789", 10), ("0123456789".to_owned(), false));
+        assert_eq!(cut("0123456789", 9), ("0123\n… 2 bytes left out …\n6789".to_owned(), true));
+        assert_eq!(cut("0123456789", 4), ("01\n… 6 bytes left out …\n89".to_owned(), true));
+        assert_eq!(cut("ääää", 6), ("ä\n… 4 bytes left out …\nä".to_owned(), true));
+    }
+
+    /// An event that counts for so many bytes.
+    fn event(bytes: usize, epoch: u64) -> WorkerEvent {
+        let fields = |text: String| [("instance_id", "i-x".to_owned()), ("text", text)];
+        let data = |text| fields(text).into_iter().map(|(name, value)| (name.to_owned(), value.into())).collect();
+        let empty =
+            serde_json::to_vec(&fields(String::new()).into_iter().collect::<std::collections::BTreeMap<_, _>>());
+        let text = "x".repeat(bytes - empty.unwrap().len() - "kind".len());
+        let (event_type, status) = ("kind".to_owned(), "info".to_owned());
+        WorkerEvent { event_type, status, epoch: Timestamp::from_secs(epoch), data: data(text) }
+    }
+
+    #[test]
+    fn events_fill_the_room_to_the_last_byte_and_what_is_dropped_is_counted() {
+        // 100 of 64 KiB each.
+        let of = |events: Vec<WorkerEvent>| OrderResult { events, ..result(Outcome::Succeeded, "") };
+        let full = [of(vec![event(6_000_000, 1)]), of(vec![event(553_600, 2)])];
+        assert_eq!(composed(&full, None).events, [event(6_000_000, 1), event(553_600, 2)]);
+
+        let more = [of(vec![event(6_000_000, 1), event(553_601, 9)]), of(vec![event(553_600, 2), event(100, 4)])];
+        let events = composed(&more, None).events;
+        assert_eq!(events[..2], [event(6_000_000, 1), event(553_600, 2)]);
+        let dropped = &events[2];
+        assert_eq!(
+            (events.len(), dropped.event_type.as_str(), dropped.status.as_str()),
+            (3, "events_dropped", "warning")
+        );
+        assert_eq!((dropped.epoch, &dropped.data["count"]), (Timestamp::from_secs(9), &2.into()));
+        assert_eq!(dropped.data.len(), 1);
+    }
+
+    fn outcome() -> impl Strategy<Value = Outcome> {
+        prop::sample::select(vec![Outcome::Succeeded, Outcome::Failed, Outcome::TimedOut, Outcome::Cancelled])
+    }
+
     proptest! {
+        /// The order in which instances come matters to what is told, not to what the order ended as.
+        #[test]
+        fn the_worst_outcome_is_the_orders(mut outcomes in vec(outcome(), 1..8), ending in prop::option::of(outcome()), turn in 0..8_usize) {
+            let ending = ending.map(|outcome| Ending { outcome, reason: String::new() });
+            let of = |outcomes: &[Outcome]| {
+                let results: Vec<_> = outcomes.iter().map(|outcome| result(*outcome, "")).collect();
+                composed(&results, ending.as_ref()).status
+            };
+            let status = of(&outcomes);
+            let expected = match &ending {
+                _ if outcomes.iter().all(|outcome| *outcome == Outcome::Succeeded) => Outcome::Succeeded,
+                Some(ending) => ending.outcome,
+                None if outcomes.contains(&Outcome::Failed) => Outcome::Failed,
+                None if outcomes.contains(&Outcome::TimedOut) => Outcome::TimedOut,
+                None => Outcome::Cancelled,
+            };
+            prop_assert_eq!(status, expected);
+            let turn = turn % outcomes.len();
+            outcomes.rotate_left(turn);
+            prop_assert_eq!(of(&outcomes), status);
+        }
+
+        #[test]
+        fn a_cut_log_is_its_beginning_and_its_end(log in "[a-zäö…\n]{0,60}", limit in 0..80_usize) {
+            let (kept, is_cut) = cut(&log, limit);
+            prop_assert_eq!(is_cut, log.len() > limit);
+            if is_cut {
+                let (head, rest) = kept.split_once("\n… ").unwrap();
+                let (count, tail) = rest.split_once(" bytes left out …\n").unwrap();
+                prop_assert!(log.starts_with(head) && log.ends_with(tail));
+                prop_assert_eq!(head.len() + tail.len() + count.parse::<usize>().unwrap(), log.len());
+                // A character of three bytes may be in the way of both.
+                prop_assert!(head.len().max(tail.len()) <= limit / 2 && head.len().min(tail.len()) + 2 >= limit / 2);
+            } else {
+                prop_assert_eq!(kept, log);
+            }
+        }
+    }
+
+    proptest! {
+        // Some megabytes each.
+        #![proptest_config(ProptestConfig::with_cases(32))]
+
         #[test]
         fn logs_stay_within_bounds_and_between_characters(
             logs in vec("[a-zäö\n]{0,3000}", 1..40), repeat in 1..60_usize,

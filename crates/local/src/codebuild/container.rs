@@ -10,7 +10,7 @@ use std::{
     sync::Arc,
 };
 
-use common::{clock::Clock, env as variables};
+use common::env as variables;
 use tokio::process::Command;
 
 use crate::{
@@ -24,6 +24,7 @@ use crate::{
     options::FunctionLogs,
     sessions::Sessions,
     tasks::{Ended, Tasks},
+    timeline::Timeline,
 };
 
 /// Where containers come from.
@@ -32,7 +33,7 @@ pub(crate) struct Host {
     pub(crate) port: u16,
     /// What builds find as `aws-exe`.
     pub(crate) binary: PathBuf,
-    pub(crate) clock: Clock,
+    pub(crate) timeline: Timeline,
     pub(crate) sessions: Arc<Sessions>,
     pub(crate) tasks: Arc<Tasks>,
     pub(crate) function_env: Vec<(String, String)>,
@@ -87,7 +88,7 @@ impl Host {
         path.push(":");
         path.push(programs);
         all.push(("PATH".into(), path));
-        all.extend(child::access(self.port, &session, self.clock));
+        all.extend(child::access(self.port, &session, self.timeline.clock()));
         let filter = self.function_env.iter().filter(|(name, _)| name == "RUST_LOG");
         all.extend(filter.map(|(name, value)| (name.into(), value.into())));
         for (name, value) in [

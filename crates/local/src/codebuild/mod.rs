@@ -19,12 +19,11 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use common::clock::Clock;
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::{errors::ApiError, events::Bus, files, ids, service::Service};
+use crate::{errors::ApiError, events::Bus, files, ids, service::Service, timeline::Timeline};
 use builds::{Build, Builds};
 use container::Host;
 use project::Project;
@@ -55,7 +54,7 @@ pub(crate) struct CodeBuild {
     project: Project,
     host: Host,
     bus: Bus,
-    clock: Clock,
+    timeline: Timeline,
     quota: usize,
     places: Arc<Semaphore>,
     /// Where builds are kept, if they are.
@@ -87,7 +86,7 @@ impl CodeBuild {
         }
         Ok(Arc::new(Self {
             project,
-            clock: host.clock,
+            timeline: host.timeline.clone(),
             host,
             bus,
             quota,
@@ -107,15 +106,15 @@ impl CodeBuild {
             let record = build.read(Clone::clone);
             if record.ended.is_some() {
                 let this = Arc::clone(self);
-                self.running.spawn(async move { this.tell_end(&build).await });
+                self.running.spawn(self.timeline.doing(async move { this.tell_end(&build).await }));
             } else if record.is_queued() {
-                self.running.spawn(Arc::clone(self).run(build));
+                self.running.spawn(self.timeline.doing(Arc::clone(self).run(build)));
             } else {
                 self.host.clear(&record).await;
-                let (this, now) = (Arc::clone(self), self.clock.now());
+                let (this, now) = (Arc::clone(self), self.timeline.now());
                 let context = Context::new("INTERNAL_SERVICE_ERROR", "the container was lost: the embedded AWS ended");
                 build.change(|record| record.close(Status::Fault, Some(context), now));
-                self.running.spawn(async move { this.end(&build, Status::Fault).await });
+                self.running.spawn(self.timeline.doing(async move { this.end(&build, Status::Fault).await }));
             }
         }
     }
@@ -148,7 +147,7 @@ impl CodeBuild {
     fn start(self: &Arc<Self>, request: &Value) -> Answer {
         self.check_project(request)?;
         let wanted = Wanted::of(request, &self.project)?;
-        let now = self.clock.now();
+        let now = self.timeline.now();
         let mut builds = self.lock();
         if let Some(token) = &wanted.token
             && let Some((known, same)) = builds.under_token(&token.token, request, now)
@@ -192,7 +191,7 @@ impl CodeBuild {
         let build = Build::new(record, file);
         builds.insert(&build);
         drop(builds);
-        self.running.spawn(Arc::clone(self).run(build));
+        self.running.spawn(self.timeline.doing(Arc::clone(self).run(build)));
         Ok(answer)
     }
 

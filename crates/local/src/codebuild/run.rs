@@ -65,14 +65,14 @@ impl CodeBuild {
 
     /// Ends the phase that the build is in, and with it the build.
     fn cut_short(&self, build: &Build, status: Status, context: Option<Context>) -> Status {
-        let now = self.clock.now();
+        let now = self.timeline.now();
         build.change(|record| record.close(status, context, now));
         status
     }
 
     /// Records how a build ended and tells of it.
     pub(super) async fn end(&self, build: &Build, status: Status) {
-        let now = self.clock.now();
+        let now = self.timeline.now();
         build.change(|record| record.complete(status, now));
         self.lock().active -= 1;
         build.save().await;
@@ -96,7 +96,7 @@ impl CodeBuild {
     async fn wait(&self, build: &Build) -> Result<OwnedSemaphorePermit, Interruption> {
         let limit = build.read(|record| {
             let queued = record.phases.last().map_or(record.started, |phase| phase.started);
-            self.clock.now().until(queued.plus(minutes(record.queued_timeout_minutes)))
+            self.timeline.now().until(queued.plus(minutes(record.queued_timeout_minutes)))
         });
         let place = Arc::clone(&self.places).acquire_owned();
         tokio::select! {
@@ -105,7 +105,7 @@ impl CodeBuild {
             () = build.stop.cancelled() => Err(Interruption::Stopped),
             // The places are never closed.
             place = place => place.map_err(|_| Interruption::Closing),
-            () = self.clock.sleep(limit) => Err(Interruption::TimedOut),
+            () = self.timeline.sleep(limit) => Err(Interruption::TimedOut),
         }
     }
 
@@ -117,7 +117,7 @@ impl CodeBuild {
                 biased;
                 () = self.closing.cancelled() => Interruption::Closing,
                 () = build.stop.cancelled() => Interruption::Stopped,
-                () = self.clock.sleep(limit) => Interruption::TimedOut,
+                () = self.timeline.sleep(limit) => Interruption::TimedOut,
             }
         });
         self.enter(build, PhaseKind::Provisioning).await;
@@ -220,7 +220,7 @@ impl CodeBuild {
     }
 
     async fn enter(&self, build: &Build, kind: PhaseKind) {
-        let now = self.clock.now();
+        let now = self.timeline.now();
         build.change(|record| record.enter(kind, now));
         build.save().await;
     }

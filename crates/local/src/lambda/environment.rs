@@ -15,7 +15,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use common::clock::{Clock, Timestamp};
+use common::clock::Timestamp;
 use tokio::{
     process::Child,
     sync::{Mutex as AsyncMutex, mpsc, oneshot, watch},
@@ -27,6 +27,7 @@ use crate::{
         FunctionError, Invocation,
         process::{Running, end_processes, inside, kill_group},
     },
+    timeline::Timeline,
 };
 
 /// How long a new process may take until it asks for its first event, in machine time. Lambda allows 10 s; a busy
@@ -56,7 +57,7 @@ pub(crate) struct NotTaken(pub(crate) FunctionError);
 #[derive(Debug)]
 pub(crate) struct Environment {
     pub(crate) running: Arc<Running>,
-    clock: Clock,
+    timeline: Timeline,
     inbox: mpsc::Sender<Waiting>,
     outbox: AsyncMutex<mpsc::Receiver<Waiting>>,
     in_flight: Mutex<Option<InFlight>>,
@@ -76,7 +77,7 @@ impl Environment {
     pub(crate) fn watch(
         id: String,
         running: Arc<Running>,
-        clock: Clock,
+        timeline: Timeline,
         mut child: Child,
         scratch: PathBuf,
         forget: impl FnOnce(&str) + Send + 'static,
@@ -87,7 +88,7 @@ impl Environment {
         running.set_pid(pid);
         let environment = Arc::new(Self {
             running: Arc::clone(&running),
-            clock,
+            timeline,
             inbox,
             outbox: AsyncMutex::new(outbox),
             in_flight: Mutex::default(),
@@ -147,10 +148,10 @@ impl Environment {
             biased;
             Ok(result) = &mut answered => result,
             () = self.gone() => Err(self.exit_error(&request_id)),
-            () = self.clock.sleep(limit) => {
+            () = self.timeline.sleep(limit) => {
                 self.end().await;
                 // The answer may have come while the process was being killed; Lambda does not take it any more.
-                let at = dates::iso8601(self.clock.now());
+                let at = dates::iso8601(self.timeline.now());
                 let message = format!("{at} {request_id} Task timed out after {}.00 seconds", limit.as_secs());
                 Err(FunctionError::raw("Sandbox.Timedout", &message))
             }
@@ -165,7 +166,7 @@ impl Environment {
             let Waiting { invocation, limit, taken } = self.outbox.lock().await.recv().await?;
             // An invoker that has given up wants nobody to begin.
             if taken.send(()).is_ok() {
-                let deadline = dates::machine_now().plus(self.clock.machine(limit));
+                let deadline = dates::machine_now().plus(self.timeline.clock().machine(limit));
                 return Some(Handed { invocation, deadline });
             }
         }

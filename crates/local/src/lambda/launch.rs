@@ -10,7 +10,6 @@ use std::{
 };
 
 use common::{
-    clock::Clock,
     env as variables,
     stack::{Function, Stack},
 };
@@ -22,6 +21,7 @@ use crate::{
     lambda::{FunctionSpec, environment::Environment, process::Running},
     options::FunctionLogs,
     sessions::Sessions,
+    timeline::Timeline,
 };
 
 /// First path element of the Runtime API; what follows is the environment's id.
@@ -32,7 +32,7 @@ pub(crate) const RUNTIME_PATH: &str = "/_runtime/";
 pub(crate) struct Launcher {
     pub(crate) port: u16,
     pub(crate) binary: PathBuf,
-    pub(crate) clock: Clock,
+    pub(crate) timeline: Timeline,
     pub(crate) sessions: Arc<Sessions>,
     pub(crate) function_env: Vec<(String, String)>,
     pub(crate) logs: FunctionLogs,
@@ -96,7 +96,8 @@ impl Launcher {
         let forget = move |id: &str| {
             known.write().unwrap_or_else(PoisonError::into_inner).environments.remove(id);
         };
-        let (environment, watcher) = Environment::watch(id.clone(), running, self.clock, child, scratch, forget);
+        let (environment, watcher) =
+            Environment::watch(id.clone(), running, self.timeline.clone(), child, scratch, forget);
         registry.environments.insert(id, Arc::clone(&environment));
         drop(registry);
         self.watchers.spawn(watcher);
@@ -138,7 +139,7 @@ impl Launcher {
             (variables::SSM_DOCUMENT.name, stack.ssm_document()),
             (variables::LOCAL_SOURCES.name, text("1")),
         ];
-        let mut all = child::access(self.port, &session, self.clock);
+        let mut all = child::access(self.port, &session, self.timeline.clock());
         all.extend(own.into_iter().map(|(name, value)| (name.into(), value.into())));
         // On AWS the project of the builds sets it, and no function.
         let settings = self.function_env.iter().filter(|(name, _)| name != variables::COMMAND_USER.name);

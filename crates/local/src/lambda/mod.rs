@@ -154,7 +154,7 @@ impl Pool {
     /// Runs one invocation to its end.
     async fn run(&self, invocation: Invocation) -> Result<Bytes, FunctionError> {
         loop {
-            let warm = self.idle().pop();
+            let warm = self.warm().await;
             let was_warm = warm.is_some();
             let environment = match warm.map_or_else(|| self.launch(), Ok) {
                 Ok(environment) => environment,
@@ -165,7 +165,9 @@ impl Pool {
             };
             match environment.invoke(invocation.clone(), self.spec.timeout).await {
                 Ok(result) => {
-                    if environment.is_alive() {
+                    if environment.running.is_expired() {
+                        environment.end().await;
+                    } else if environment.is_alive() {
                         self.idle().push(environment);
                     }
                     return result;
@@ -174,6 +176,17 @@ impl Pool {
                 Err(NotTaken(_)) if was_warm => {}
                 Err(NotTaken(error)) => return Err(error),
             }
+        }
+    }
+
+    /// An environment that has been used before. Lambda replaces those whose credentials end.
+    async fn warm(&self) -> Option<Arc<Environment>> {
+        loop {
+            let warm = self.idle().pop()?;
+            if !warm.running.is_expired() {
+                return Some(warm);
+            }
+            warm.end().await;
         }
     }
 

@@ -6,7 +6,7 @@ use std::{
     path::Path,
     sync::{
         Mutex, PoisonError,
-        atomic::{AtomicI32, Ordering},
+        atomic::{AtomicBool, AtomicI32, Ordering},
     },
     time::Duration,
 };
@@ -28,16 +28,27 @@ pub(crate) struct Running {
     pid: AtomicI32,
     /// The invocation it is in.
     request: Mutex<Option<String>>,
+    expired: AtomicBool,
 }
 
 impl Running {
     pub(crate) fn new(function: &'static str) -> Self {
-        Self { function, pid: AtomicI32::new(0), request: Mutex::default() }
+        Self { function, pid: AtomicI32::new(0), request: Mutex::default(), expired: AtomicBool::new(false) }
     }
 
     /// The process that was started, or 0 when it has ended.
     pub(crate) fn set_pid(&self, pid: i32) {
         self.pid.store(pid, Ordering::SeqCst);
+    }
+
+    /// Its credentials are good no more.
+    pub(crate) fn expire(&self) {
+        self.expired.store(true, Ordering::SeqCst);
+    }
+
+    /// Whether its credentials are good no more, so that it is of no use for another invocation.
+    pub(crate) fn is_expired(&self) -> bool {
+        self.expired.load(Ordering::SeqCst)
     }
 
     /// The invocation that the process is in from now on.

@@ -16,20 +16,21 @@ use std::{
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
-use common::clock::{Clock, Timestamp};
+use common::clock::Timestamp;
 use serde::{Deserialize, Serialize};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     files,
-    gate::{Arrival, Gate},
+    gate::Gate,
     ids,
     lambda::{
         ASYNC_PAYLOAD_LIMIT, Invocation, Lambda, Pool,
         destination::{self, Failed, GivenUp},
     },
-    record::Call,
+    record::{Call, DELIVER},
     service::Service,
+    timeline::{AtWork, Timeline},
 };
 
 /// How long Lambda keeps an event.
@@ -58,7 +59,7 @@ struct Event {
 pub(crate) struct Queue {
     lambda: Arc<Lambda>,
     gate: Arc<Gate>,
-    clock: Clock,
+    timeline: Timeline,
     dir: Option<PathBuf>,
     stop: CancellationToken,
     deliveries: TaskTracker,
@@ -66,8 +67,8 @@ pub(crate) struct Queue {
 
 impl Queue {
     /// A queue that keeps its events in `dir`, if there is one.
-    pub(crate) fn new(lambda: Arc<Lambda>, gate: Arc<Gate>, clock: Clock, dir: Option<PathBuf>) -> Self {
-        Self { lambda, gate, clock, dir, stop: CancellationToken::new(), deliveries: TaskTracker::new() }
+    pub(crate) fn new(lambda: Arc<Lambda>, gate: Arc<Gate>, timeline: Timeline, dir: Option<PathBuf>) -> Self {
+        Self { lambda, gate, timeline, dir, stop: CancellationToken::new(), deliveries: TaskTracker::new() }
     }
 
     /// Takes up the events that an earlier process left.
@@ -95,7 +96,7 @@ impl Queue {
 
     /// Stores the event and delivers it in the background.
     pub(crate) async fn accept(&self, pool: &Arc<Pool>, invocation: Invocation, key: &str) -> io::Result<()> {
-        let now = self.clock.now();
+        let now = self.timeline.now();
         let event = Event {
             function: pool.spec.name.clone(),
             request_id: invocation.request_id,
@@ -126,13 +127,13 @@ impl Queue {
     }
 
     fn start(&self, pool: Arc<Pool>, event: Event, path: Option<PathBuf>) {
-        let queue = self.clone();
+        let (queue, at_work) = (self.clone(), self.timeline.at_work());
         self.deliveries.spawn(async move {
             let stop = queue.stop.clone();
             tokio::select! {
                 biased;
                 () = stop.cancelled() => {}
-                result = queue.deliver(&pool, event, path) => {
+                result = queue.deliver(&pool, event, path, &at_work) => {
                     if let Err(error) = result {
                         tracing::error!(%error, function = pool.spec.name, "an event's file could not be written");
                     }
@@ -141,32 +142,39 @@ impl Queue {
         });
     }
 
-    async fn deliver(&self, pool: &Arc<Pool>, mut event: Event, path: Option<PathBuf>) -> io::Result<()> {
+    async fn deliver(
+        &self,
+        pool: &Arc<Pool>,
+        mut event: Event,
+        path: Option<PathBuf>,
+        at_work: &AtWork,
+    ) -> io::Result<()> {
         if !event.arrived {
             let call = Call {
                 function: pool.spec.role.name().to_owned(),
                 service: Service::Lambda,
-                operation: "Deliver".to_owned(),
+                operation: DELIVER.to_owned(),
                 key: event.key.clone(),
                 parent: event.parent.clone(),
+                starts: Some(event.request_id.clone()),
                 running: None,
             };
-            let arrival = self.gate.deliver(&call).await;
+            let arrivals = self.gate.deliver(&call, at_work).await;
             event.arrived = true;
-            match arrival {
-                Arrival::Never => return done(path.as_deref()).await,
-                Arrival::Once => {}
-                Arrival::Twice => {
-                    let second = path.as_ref().map(|path| path.with_file_name(format!("{}.json", ids::token())));
-                    store(second.as_deref(), &event).await?;
-                    self.start(Arc::clone(pool), event.clone(), second);
-                }
+            let Some((first, others)) = arrivals.split_first() else { return done(path.as_deref()).await };
+            let now = self.timeline.now();
+            for after in others {
+                let copy = Event { due_at: now.plus(*after), ..event.clone() };
+                let path = path.as_ref().map(|path| path.with_file_name(format!("{}.json", ids::token())));
+                store(path.as_deref(), &copy).await?;
+                self.start(Arc::clone(pool), copy, path);
             }
+            event.due_at = now.plus(*first);
         }
         loop {
-            self.clock.sleep(self.clock.now().until(event.due_at)).await;
+            at_work.sleep(self.timeline.now().until(event.due_at)).await;
             let Ok(permit) = pool.enter().await else { return Ok(()) };
-            if event.accepted_at.until(self.clock.now()) > MAX_AGE {
+            if event.accepted_at.until(self.timeline.now()) > MAX_AGE {
                 tracing::warn!(function = event.function, "an event was given up after six hours");
                 self.give_up(pool, &event, &GivenUp::EventAgeExceeded).await?;
                 break;
@@ -193,7 +201,7 @@ impl Queue {
                 self.give_up(pool, &event, &GivenUp::RetriesExhausted(error)).await?;
                 break;
             }
-            event.due_at = self.clock.now().plus(Duration::from_secs(60 * u64::from(event.failures)));
+            event.due_at = self.timeline.now().plus(Duration::from_secs(60 * u64::from(event.failures)));
             store(path.as_deref(), &event).await?;
         }
         done(path.as_deref()).await
@@ -208,7 +216,7 @@ impl Queue {
             payload: &event.payload()?,
             tries: event.failures,
         };
-        let record = destination::record(&failed, why, self.clock.now());
+        let record = destination::record(&failed, why, self.timeline.now());
         if record.len() > ASYNC_PAYLOAD_LIMIT {
             // As on AWS, where only a metric tells of it.
             tracing::warn!(function = event.function, "the record of a failed event is too large for its destination");

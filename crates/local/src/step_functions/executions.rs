@@ -9,7 +9,7 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use common::clock::{Clock, Timestamp};
+use common::clock::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
@@ -145,8 +145,7 @@ impl Execution {
     }
 
     /// Ends it with an output, a failure, or (with `aborted`) because somebody stopped it.
-    pub(crate) fn finish(&self, clock: Clock, result: Result<Value, Failure>, aborted: bool) -> io::Result<()> {
-        let now = clock.now();
+    pub(crate) fn finish(&self, now: Timestamp, result: Result<Value, Failure>, aborted: bool) -> io::Result<()> {
         let event = match &result {
             Ok(output) => Event::new(
                 now,

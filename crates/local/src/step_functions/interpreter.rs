@@ -10,18 +10,22 @@
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use common::clock::{Clock, Timestamp};
+use common::clock::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::{
     dates,
-    lambda::Lambda,
+    gate::{Gate, Instead},
+    lambda::{Invocation, Lambda, Pool},
+    record::{Call, Outcome, STATES},
+    service::Service,
     step_functions::{
         asl::{Catcher, Definition, Kind, Path, Retrier, State},
         executions::Execution,
         paths,
     },
+    timeline::AtWork,
 };
 
 /// Where an execution is.
@@ -71,7 +75,8 @@ pub(crate) async fn run(
     execution: &Execution,
     definition: &Definition,
     lambda: &Arc<Lambda>,
-    clock: Clock,
+    gate: &Gate,
+    at_work: &AtWork,
     mut place: Place,
 ) -> Result<Value, Failure> {
     loop {
@@ -79,7 +84,7 @@ pub(crate) async fn run(
             .states
             .get(&place.state)
             .ok_or_else(|| Failure::runtime(format!("there is no state `{}`", place.state)))?;
-        let step = Step { execution, state, lambda, clock };
+        let step = Step { execution, state, lambda, gate, at_work };
         match step.run(&mut place).await? {
             Then::Go(next) => place = next,
             Then::Finish(output) => return Ok(output),
@@ -92,7 +97,8 @@ struct Step<'a> {
     execution: &'a Execution,
     state: &'a State,
     lambda: &'a Arc<Lambda>,
-    clock: Clock,
+    gate: &'a Gate,
+    at_work: &'a AtWork,
 }
 
 impl Step<'_> {
@@ -162,7 +168,7 @@ impl Step<'_> {
         let Kind::Wait { seconds, seconds_path, timestamp, timestamp_path } = &self.state.kind else { return Ok(()) };
         if place.until.is_none() {
             let by_path = |path: &Option<String>| path.as_ref().map(|path| self.at(input, path)).transpose();
-            let now = self.clock.now();
+            let now = self.at_work.now();
             let until = match (seconds, by_path(seconds_path)?, timestamp, by_path(timestamp_path)?) {
                 (Some(seconds), ..) => Some(now.plus(Duration::from_secs(*seconds))),
                 (_, Some(value), ..) => value.as_u64().map(|seconds| now.plus(Duration::from_secs(seconds))),
@@ -176,7 +182,7 @@ impl Step<'_> {
             self.execution.save(place).await?;
         }
         if let Some(until) = place.until {
-            self.clock.sleep(self.clock.now().until(until)).await;
+            self.at_work.sleep(self.at_work.now().until(until)).await;
         }
         Ok(())
     }
@@ -204,7 +210,7 @@ impl Step<'_> {
             let delay = delay(retrier, *used);
             *used += 1;
             self.execution.save(place).await?;
-            self.clock.sleep(delay).await;
+            self.at_work.sleep(delay).await;
         }
     }
 
@@ -224,22 +230,12 @@ impl Step<'_> {
                 self.event("LambdaFunctionStarted", None)?;
                 // Waits for a free environment: the embedded functions have far less concurrency than an account.
                 let invocation = pool.invocation(Bytes::from(text), Some(self.execution.arn.clone()));
-                let call = async {
-                    match pool.enter().await {
-                        Ok(permit) => self
-                            .lambda
-                            .run(pool, invocation, permit)
-                            .await
-                            .map_err(|error| Failure::new(&error.kind, String::from_utf8_lossy(&error.body))),
-                        // Shutting down: the execution is saved where it is, and goes on after the next start.
-                        Err(_) => std::future::pending().await,
-                    }
-                };
+                let call = self.call(pool, invocation);
                 match timeout {
                     None => call.await,
                     Some(seconds) => tokio::select! {
                         result = call => result,
-                        () = self.clock.sleep(Duration::from_secs(seconds)) => Err(Failure::new("States.Timeout", "")),
+                        () = self.at_work.limit(Duration::from_secs(seconds)) => Err(Failure::new("States.Timeout", "")),
                     },
                 }
             }
@@ -264,6 +260,37 @@ impl Step<'_> {
             }
         }
         Ok(result)
+    }
+
+    /// Invokes the function once, unless the fault script has other plans.
+    async fn call(&self, pool: &Arc<Pool>, invocation: Invocation) -> Result<Bytes, Failure> {
+        let call = Call {
+            function: STATES.to_owned(),
+            service: Service::Lambda,
+            operation: "Invoke".to_owned(),
+            key: pool.spec.name.clone(),
+            parent: Some(self.execution.arn.clone()),
+            starts: Some(invocation.request_id.clone()),
+            running: None,
+        };
+        let instead = self.gate.invoke(&call, self.at_work).await;
+        let record = |status, code: Option<&str>| {
+            let code = code.map(str::to_owned);
+            self.gate.recorder.record(&call, None, &Outcome { status, code });
+        };
+        if let Some(Instead::Refused(error)) = instead {
+            record(429, Some(error));
+            return Err(Failure::new(error, "injected by the fault script"));
+        }
+        // Shutting down: the execution is saved where it is, and goes on after the next start.
+        let Ok(permit) = pool.enter().await else { return std::future::pending().await };
+        let result = self.lambda.run(pool, invocation, permit).await;
+        if instead == Some(Instead::Lost) {
+            record(200, Some("ErrorAfter"));
+            return Err(Failure::new("Lambda.ServiceException", "injected by the fault script"));
+        }
+        record(200, result.as_ref().err().map(|error| error.kind.as_str()));
+        result.map_err(|error| Failure::new(&error.kind, String::from_utf8_lossy(&error.body)))
     }
 
     fn caught(catch: &[Catcher], input: &Value, failure: Failure) -> Result<(Then, Value), Failure> {
@@ -327,7 +354,7 @@ impl Step<'_> {
     }
 
     fn event(&self, kind: &str, details: Option<(&str, Value)>) -> Result<(), Failure> {
-        self.execution.event(self.clock.now(), kind, details)
+        self.execution.event(self.at_work.now(), kind, details)
     }
 }
 

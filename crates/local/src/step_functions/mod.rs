@@ -14,12 +14,14 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use common::clock::{Clock, Timestamp};
+use common::clock::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::{arn, dates, errors::ApiError, files, ids, lambda::Lambda, service::Service};
+use crate::{
+    arn, dates, errors::ApiError, files, gate::Gate, ids, lambda::Lambda, service::Service, timeline::Timeline,
+};
 use asl::Definition;
 use executions::{Execution, Record, Status};
 use interpreter::{Failure, Place};
@@ -59,7 +61,8 @@ struct Loaded {
 #[derive(Debug)]
 pub(crate) struct StepFunctions {
     lambda: Arc<Lambda>,
-    clock: Clock,
+    gate: Arc<Gate>,
+    timeline: Timeline,
     dir: Option<PathBuf>,
     /// By ARN.
     machines: Mutex<BTreeMap<String, Loaded>>,
@@ -71,10 +74,16 @@ type Answer = Result<Value, ApiError>;
 
 impl StepFunctions {
     /// Opens what is in `dir` and goes on with what was running.
-    pub(crate) fn open(lambda: Arc<Lambda>, clock: Clock, dir: Option<PathBuf>) -> io::Result<Arc<Self>> {
+    pub(crate) fn open(
+        lambda: Arc<Lambda>,
+        gate: Arc<Gate>,
+        timeline: Timeline,
+        dir: Option<PathBuf>,
+    ) -> io::Result<Arc<Self>> {
         let this = Arc::new(Self {
             lambda,
-            clock,
+            gate,
+            timeline,
             dir,
             machines: Mutex::default(),
             stop: CancellationToken::new(),
@@ -130,7 +139,7 @@ impl StepFunctions {
             arn: arn.clone(),
             definition: definition.to_owned(),
             role_arn: crate::arn("iam", &format!("role/{name}")),
-            created: self.clock.now(),
+            created: self.timeline.now(),
         };
         {
             let mut machines = self.lock();
@@ -230,7 +239,7 @@ impl StepFunctions {
             let message = format!("Execution Already Exists: '{}'", record.arn);
             return Err(ApiError::client("ExecutionAlreadyExists", message));
         }
-        let now = self.clock.now();
+        let now = self.timeline.now();
         let place = Place::at(&loaded.definition.start_at, parsed);
         let record = Record {
             arn: arn("states", &format!("execution:{}:{name}", loaded.machine.name)),
@@ -261,9 +270,9 @@ impl StepFunctions {
     }
 
     fn run(self: &Arc<Self>, execution: Arc<Execution>, definition: Arc<Definition>, place: Place) {
-        let this = Arc::clone(self);
+        let (this, at_work) = (Arc::clone(self), self.timeline.at_work());
         self.running.spawn(async move {
-            let run = interpreter::run(&execution, &definition, &this.lambda, this.clock, place);
+            let run = interpreter::run(&execution, &definition, &this.lambda, &this.gate, &at_work, place);
             let result = tokio::select! {
                 biased;
                 // Saved where it is.
@@ -272,7 +281,7 @@ impl StepFunctions {
                 () = execution.stop.cancelled() => return,
                 result = run => result,
             };
-            if let Err(error) = execution.finish(this.clock, result, false) {
+            if let Err(error) = execution.finish(this.timeline.now(), result, false) {
                 tracing::error!(%error, execution = execution.arn, "the end of an execution could not be saved");
             }
         });
@@ -283,7 +292,7 @@ impl StepFunctions {
         let given = |name: &str| request.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
         execution.stop.cancel();
         let failure = Failure { error: given("error"), cause: given("cause") };
-        execution.finish(self.clock, Err(failure), true).map_err(|error| broken(&error))?;
+        execution.finish(self.timeline.now(), Err(failure), true).map_err(|error| broken(&error))?;
         let stopped = execution.record().stopped.unwrap_or_default();
         Ok(json!({"stopDate": dates::epoch_seconds(stopped)}))
     }

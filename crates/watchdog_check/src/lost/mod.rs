@@ -5,9 +5,11 @@ pub(crate) mod codebuild;
 pub(crate) mod lambda;
 pub(crate) mod run_command;
 
+use std::time::Duration;
+
 use common::{
     aws::{Aws, AwsError},
-    claim::{Claims, Ending},
+    claim::{Claims, Ending, FRESH},
     clock::Timestamp,
     executor::Executor,
     ids::RunId,
@@ -49,6 +51,13 @@ pub(crate) async fn end(aws: &Aws, settings: &Settings, lost: Option<Lost>) -> R
         return Ok(Look::DONE);
     }
     let by = lost.by.to_string();
+    if let Executor::Lambda(_) = lost.by {
+        // Deliveries of one event share their request id: the one that failed may have been turned away by the claim of
+        // another, which is about to begin.
+        let claim = claims.get(&lost.share).await?.filter(|claim| claim.by == by);
+        let since = claim.map_or(Duration::MAX, |claim| claim.at.until(settings.clock.now()));
+        settings.clock.sleep((2 * FRESH).saturating_sub(since)).await;
+    }
     let now = settings.clock.now();
     let told = lost.told.as_ref().map(|told| told.result(&by, now));
     if claims.lost(&lost.share, &by, told, &lost.otherwise, now).await?.is_some() {

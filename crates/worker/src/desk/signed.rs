@@ -15,10 +15,12 @@ use serde::de::DeserializeOwned;
 
 use super::to_bytes;
 
-/// Attempts of one request, the first included.
-const ATTEMPTS: u32 = 6;
-/// Pause before the second attempt, in machine time; it doubles with each: 6 s in all.
+/// Attempts of one request, the first included: some seven minutes, because nobody else does what this worker has begun,
+/// and throttling must not fail its order.
+const ATTEMPTS: u32 = 26;
+/// Pause before the second attempt, in machine time; it doubles with each, up to the longest.
 const PAUSE: Duration = Duration::from_millis(200);
+const LONGEST_PAUSE: Duration = Duration::from_secs(20);
 /// Claims and requests to stop are far smaller.
 const MAX_BYTES: usize = 64 * 1024;
 
@@ -110,7 +112,7 @@ where
         }
         tracing::info!(error = %last, attempt, "a request is sent again");
         tokio::time::sleep(pause).await;
-        pause *= 2;
+        pause = LONGEST_PAUSE.min(pause * 2);
         attempt += 1;
     }
 }

@@ -1,9 +1,9 @@
-//! How a run is to end, compared with everything that is stored about it.
+//! How a run is to end, compared with everything that is stored about it; and the checker's word on all of that.
 
 use common::status::Outcome;
 use serde_json::{Value, json};
 
-use super::{consistency, run::Run};
+use super::run::Run;
 
 /// What is stored of a run that is over.
 pub(crate) struct Ended {
@@ -21,7 +21,7 @@ pub(crate) async fn expect<'n>(
     let orders: Vec<_> = orders.into_iter().collect();
     let names: Vec<&str> = orders.iter().map(|(name, _)| *name).collect();
     assert_eq!(names, run.names, "the model names every order once, in order of number");
-    let ended = consistency::check(run, &done).await;
+    let ended = checked(run).await;
     let rows: Vec<(&str, &str)> =
         ended.rows.iter().map(|row| (row["order_name"].as_str().unwrap(), row["status"].as_str().unwrap())).collect();
     let wanted: Vec<(&str, &str)> = orders.iter().map(|(name, outcome)| (*name, outcome.as_str())).collect();
@@ -37,6 +37,19 @@ pub(crate) async fn expect<'n>(
     }
     assert_eq!(done["summary"], summary);
     ended
+}
+
+/// Has everything about a completed run checked, whatever became of it; gives what is stored.
+async fn checked(run: &Run<'_>) -> Ended {
+    let evidence = run.evidence().await;
+    let found: Vec<String> = checker::check(&run.job, &evidence).iter().map(ToString::to_string).collect();
+    if !found.is_empty() {
+        let evidence = serde_json::to_string(&evidence).unwrap();
+        panic!("run `{}`:\n{}\nthe evidence: {evidence}", run.id, found.join("\n"));
+    }
+    let key = checker::key_parameter("exe-sys", &run.id);
+    run.until("the run's key to be deleted", async || run.stack.parameter(&key).await.is_none().then_some(())).await;
+    Ended { rows: evidence.rows.into_values().collect(), events: evidence.events }
 }
 
 /// All orders succeed, and with them the job.

@@ -72,6 +72,24 @@ impl From<Fault> for Value {
 }
 
 impl Stack {
+    /// Another script, from now on.
+    pub(crate) async fn script(&self, script: &Value) {
+        let answer = self.post("/_embedded/faults", script).await;
+        assert_eq!(answer.status, 200, "{}: {script}", answer.text());
+    }
+
+    /// Lets so much engine time pass, in milliseconds. For one started with `skip_idle`.
+    pub(crate) async fn pass(&self, ms: u64) {
+        let answer = self.post("/_embedded/pass", &json!({"ms": ms})).await;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+    }
+
+    /// Waits until nothing is left to do: no event is on its way, no watchdog waits. For one started with `skip_idle`.
+    pub(crate) async fn settle(&self) {
+        let answer = self.post("/_embedded/settle", &json!({})).await;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+    }
+
     /// The credentials of a function's processes expire, and with them what they signed.
     pub(crate) async fn end_sessions(&self, function: &str) {
         let answer = self.post("/_embedded/sessions/end", &json!({"function": function})).await;

@@ -44,6 +44,13 @@ impl Job {
         self
     }
 
+    /// It does not say where it runs.
+    pub(crate) fn anywhere(mut self) -> Self {
+        let last = self.0["orders"].as_array_mut().unwrap().last_mut().unwrap();
+        last.as_object_mut().unwrap().remove("execution_target");
+        self
+    }
+
     /// Where it runs; an SSM order on the one instance that is there by default.
     pub(crate) fn on(self, target: &str) -> Self {
         let order = self.its("execution_target", target);

@@ -1,10 +1,9 @@
 //! What the tests are written with: an embedded AWS of their own ([`stack`]), jobs ([`job`]), runs ([`run`]) and the
-//! model of how a run must look when it is over ([`expect`]).
+//! model of how a run must end ([`expect`]).
 //!
-//! The checks read what is stored and share no code with the engine's decisions.
+//! Whether everything that is stored agrees is for the crate `checker` to say, which shares no code with the engine.
 
 pub(crate) mod aws_exe;
-pub(crate) mod consistency;
 pub(crate) mod expect;
 pub(crate) mod faults;
 pub(crate) mod http;

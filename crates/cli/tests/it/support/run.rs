@@ -5,11 +5,13 @@ use std::collections::HashMap;
 use aws_sdk_dynamodb::types::AttributeValue;
 use aws_sdk_s3::operation::get_object::GetObjectError;
 use aws_sdk_ssm::operation::get_parameter::GetParameterError;
+use checker::{Evidence, Names};
 use serde_json::{Value, json};
 
 use super::{
     job::Job,
     stack::{DONE, EVENTS, INTERNAL, LOCKS, ORDERS, Stack},
+    start_log::StartLog,
     wait,
 };
 
@@ -21,6 +23,8 @@ pub(crate) struct Run<'s> {
     pub(crate) answer: Value,
     /// The orders' names, in order of number.
     pub(crate) names: Vec<String>,
+    /// The job as it was submitted.
+    pub(crate) job: Value,
 }
 
 impl Stack {
@@ -36,10 +40,16 @@ impl Stack {
         self.run(answer.json(), job)
     }
 
-    /// The run of an answer.
+    /// The run of an answer to this job.
     pub(crate) fn run(&self, answer: Value, job: &Job) -> Run<'_> {
         assert_eq!(answer["status"], "ok", "{answer}");
-        Run { stack: self, id: answer["run_id"].as_str().unwrap().to_owned(), names: job.names(), answer }
+        Run {
+            stack: self,
+            id: answer["run_id"].as_str().unwrap().to_owned(),
+            names: job.names(),
+            job: job.document(),
+            answer,
+        }
     }
 
     /// An object, if there is one.
@@ -109,6 +119,12 @@ impl Run<'_> {
             (self.item().await?["status"] == "completed").then_some(done)
         })
         .await
+    }
+
+    /// Everything that is stored of the run, with what its commands wrote into the stack's start log.
+    pub(crate) async fn evidence(&self) -> Evidence {
+        let (aws, starts) = (&self.stack.aws, StartLog::of(self.stack).starts());
+        Evidence::gather(aws.s3(), aws.dynamodb(), &Names::embedded(), &self.id, &starts).await.unwrap()
     }
 
     /// Waits for something of this run; in the end says how the run stands.

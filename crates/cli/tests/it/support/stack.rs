@@ -45,6 +45,7 @@ pub(crate) struct Stack {
     pub(crate) aws: Aws,
     folder: TempDir,
     data: Option<PathBuf>,
+    is_in_real_time: bool,
 }
 
 impl Stack {
@@ -56,6 +57,11 @@ impl Stack {
     /// `http://127.0.0.1:<port>`.
     pub(crate) fn endpoint(&self) -> &str {
         &self.endpoint
+    }
+
+    /// Whether engine time is the machine's.
+    pub(crate) fn is_in_real_time(&self) -> bool {
+        self.is_in_real_time
     }
 
     /// A file or folder of this test's own, outside of the engine's.
@@ -119,6 +125,12 @@ impl Builder {
     /// Engine time passes so many times as fast.
     pub(crate) fn speed(self, factor: u32) -> Self {
         self.argument("--clock-speed", factor)
+    }
+
+    /// Time is skipped while nobody has anything to do.
+    pub(crate) fn skip_idle(mut self) -> Self {
+        self.arguments.push("--skip-idle".to_owned());
+        self
     }
 
     /// Most orders at once.
@@ -200,7 +212,16 @@ impl Builder {
         };
         let endpoint = endpoint.trim().to_owned();
         let data = self.arguments.iter().skip_while(|argument| *argument != "--data").nth(1).map(PathBuf::from);
-        Stack { child, aws: Aws::with_credentials(&endpoint, "us-east-1", "test", "test"), endpoint, folder, data }
+        let has = |option: &str| self.arguments.iter().any(|argument| argument == option);
+        let is_in_real_time = !has("--clock-speed") && !has("--skip-idle");
+        Stack {
+            child,
+            aws: Aws::with_credentials(&endpoint, "us-east-1", "test", "test"),
+            endpoint,
+            folder,
+            data,
+            is_in_real_time,
+        }
     }
 }
 

@@ -3,10 +3,16 @@
 
 use std::{collections::BTreeMap, path::PathBuf};
 
+use checker::{Start, Started};
+
 use super::{stack::Stack, wait};
 
 /// The file.
-pub(crate) struct StartLog(PathBuf);
+pub(crate) struct StartLog {
+    path: PathBuf,
+    /// Whether its times can be compared with what is stored.
+    is_timed: bool,
+}
 
 impl StartLog {
     /// An empty one beside the stack.
@@ -16,7 +22,7 @@ impl StartLog {
 
     /// An empty one with a name, for tests that need several.
     pub(crate) fn named(stack: &Stack, name: &str) -> Self {
-        Self(stack.path(&format!("{name}.log")))
+        Self { path: stack.path(&format!("{name}.log")), is_timed: stack.is_in_real_time() }
     }
 
     /// A command that writes the order's name.
@@ -26,19 +32,35 @@ impl StartLog {
 
     /// A command that writes a word; the shell fills in variables.
     pub(crate) fn note(&self, word: &str) -> String {
-        format!("echo \"{word}\" >> '{}'", self.0.display())
+        format!("echo \"{word}\" >> '{}'", self.path.display())
+    }
+
+    /// The first and the last command of an order that the checker holds against everything that is stored.
+    pub(crate) fn commands(&self) -> [String; 2] {
+        let path = self.path.to_str().unwrap();
+        if self.is_timed { checker::commands(path) } else { checker::untimed_commands(path) }
+    }
+
+    /// What [`StartLog::commands`] wrote so far.
+    pub(crate) fn starts(&self) -> Vec<Start> {
+        self.lines().iter().filter_map(|line| line.parse().ok()).collect()
     }
 
     /// What was written so far.
     pub(crate) fn lines(&self) -> Vec<String> {
-        std::fs::read_to_string(&self.0).unwrap_or_default().lines().map(str::to_owned).collect()
+        std::fs::read_to_string(&self.path).unwrap_or_default().lines().map(str::to_owned).collect()
     }
 
-    /// How often each line was written.
+    /// How often each line was written; of [`StartLog::commands`] how often each order began.
     pub(crate) fn counts(&self) -> BTreeMap<String, usize> {
         let mut counts = BTreeMap::new();
         for line in self.lines() {
-            *counts.entry(line).or_default() += 1;
+            let name = match line.parse::<Start>() {
+                Ok(Start { what: Started::End, .. }) => continue,
+                Ok(Start { order, .. }) => order,
+                Err(_) => line,
+            };
+            *counts.entry(name).or_default() += 1;
         }
         counts
     }

@@ -60,7 +60,7 @@ impl RunCommand {
                 name: script.name.clone(),
                 status: Status::InProgress,
                 response_code: -1,
-                started: Some(self.clock.now()),
+                started: Some(self.timeline.now()),
                 ended: None,
                 stdout: String::new(),
                 stderr: String::new(),
@@ -68,7 +68,7 @@ impl RunCommand {
             invocation.note(index, step.clone());
             let orchestration = instance.directory.join("document/orchestration").join(id).join(&script.name);
             let end = self.script(script, command, invocation, instance, &orchestration, &temporary).await;
-            step.ended = Some(self.clock.now());
+            step.ended = Some(self.timeline.now());
             step.stdout = head(&orchestration.join("stdout"), STDOUT_LIMIT);
             step.stderr = head(&orchestration.join("stderr"), STDERR_LIMIT);
             (step.status, step.response_code) = match end {
@@ -134,7 +134,7 @@ impl RunCommand {
             .env("AWS_SSM_INSTANCE_ID", instance.id.as_str())
             .env("AWS_SSM_REGION_NAME", REGION)
             .env("SSM_COMMAND_ID", &command.request.id)
-            .env(variables::CLOCK.name, self.clock.to_string())
+            .env(variables::CLOCK.name, self.timeline.clock().to_string())
             .current_dir(working_directory(script, &temporary))
             .stdin(Stdio::null())
             .stdout(File::create(orchestration.join("stdout"))?)
@@ -152,7 +152,7 @@ impl RunCommand {
             }
             status = &mut ended => return status.map_err(io::Error::other)?.map(End::Exited),
             () = invocation.cancel.cancelled() => Status::Cancelled,
-            () = self.clock.sleep(Duration::from_secs(script.timeout_secs)) => Status::ExecutionTimedOut,
+            () = self.timeline.sleep(Duration::from_secs(script.timeout_secs)) => Status::ExecutionTimedOut,
         };
         running.kill();
         // The answer counts no more: it was killed, or ended in that moment.

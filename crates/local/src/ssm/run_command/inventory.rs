@@ -41,7 +41,7 @@ impl RunCommand {
         }
         let size = usize::try_from(number(request, "MaxResults", 5, 50, 10)?).unwrap_or(50);
         let (found, next) = page(found, size, optional(request, "NextToken"), |instance| instance.id.to_string())?;
-        let now = dates::epoch_seconds(self.clock.now());
+        let now = dates::epoch_seconds(self.timeline.now());
         let opened = dates::epoch_seconds(self.opened);
         let found: Vec<Value> = found.iter().map(|instance| describe(instance, now, opened)).collect();
         let mut answer = json!({"InstanceInformationList": found});

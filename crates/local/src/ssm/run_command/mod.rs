@@ -15,7 +15,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use common::clock::{Clock, Timestamp};
+use common::clock::Timestamp;
 use serde_json::{Value, json};
 use tokio::sync::{OnceCell, Semaphore};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -29,6 +29,7 @@ use crate::{
     service::Service,
     ssm::Answer,
     tasks::Tasks,
+    timeline::Timeline,
 };
 use commands::{Command, Invocation, Status};
 use documents::Documents;
@@ -66,7 +67,7 @@ pub(super) const OPERATIONS: [&str; 11] = [
 /// What Run Command needs of the rest.
 #[derive(Debug)]
 pub(crate) struct Surroundings {
-    pub(crate) clock: Clock,
+    pub(crate) timeline: Timeline,
     pub(crate) bus: Bus,
     pub(crate) tasks: Arc<Tasks>,
     pub(crate) store: Arc<Store>,
@@ -80,7 +81,7 @@ pub(crate) struct Surroundings {
 /// The embedded Run Command.
 #[derive(Debug)]
 pub(crate) struct RunCommand {
-    clock: Clock,
+    timeline: Timeline,
     bus: Bus,
     tasks: Arc<Tasks>,
     store: Arc<Store>,
@@ -102,8 +103,8 @@ pub(crate) struct RunCommand {
 impl RunCommand {
     /// Opens what is in `dir`.
     pub(crate) fn open(surroundings: Surroundings, dir: Option<PathBuf>) -> io::Result<Arc<Self>> {
-        let Surroundings { clock, bus, tasks, store, binary, instances, engine_env } = surroundings;
-        let documents = Documents::open(clock, dir.as_ref().map(|dir| dir.join("documents.json")))?;
+        let Surroundings { timeline, bus, tasks, store, binary, instances, engine_env } = surroundings;
+        let documents = Documents::open(timeline.clock(), dir.as_ref().map(|dir| dir.join("documents.json")))?;
         let dir = dir.map(|dir| dir.join("commands"));
         let mut commands = Vec::new();
         if let Some(dir) = &dir {
@@ -114,7 +115,6 @@ impl RunCommand {
         }
         commands.sort_by_key(|command| command.request.requested);
         Ok(Arc::new(Self {
-            clock,
             bus,
             tasks,
             store,
@@ -124,7 +124,8 @@ impl RunCommand {
             documents,
             dir,
             commands: Mutex::new(commands),
-            opened: clock.now(),
+            opened: timeline.now(),
+            timeline,
             provisioned: OnceCell::new(),
             room: Arc::new(Semaphore::new(ROOM)),
             stop: CancellationToken::new(),

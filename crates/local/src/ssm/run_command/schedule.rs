@@ -12,9 +12,12 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::ssm::run_command::{
-    RunCommand,
-    commands::{Command, Invocation, Status},
+use crate::{
+    ssm::run_command::{
+        RunCommand,
+        commands::{Command, Invocation, Status},
+    },
+    timeline::AtWork,
 };
 
 /// Most invocations that run at once, over all instances.
@@ -24,7 +27,7 @@ impl RunCommand {
     /// Takes a command to all its instances, in the background.
     pub(crate) fn start(self: &Arc<Self>, command: Arc<Command>) {
         let this = Arc::clone(self);
-        self.running.spawn(async move { this.go_round(&command).await });
+        self.running.spawn(self.timeline.doing(async move { this.go_round(&command).await }));
     }
 
     async fn go_round(self: &Arc<Self>, command: &Arc<Command>) {
@@ -42,16 +45,18 @@ impl RunCommand {
                 continue;
             }
             let (this, command, invocation) = (Arc::clone(self), Arc::clone(command), Arc::clone(invocation));
+            let at_work = self.timeline.at_work();
             self.running.spawn(async move {
-                this.send(&command, &invocation).await;
+                this.send(&command, &invocation, &at_work).await;
                 // The next one looks whether this one has failed.
                 drop(slot);
+                drop(at_work);
             });
         }
     }
 
-    async fn send(self: &Arc<Self>, command: &Command, invocation: &Arc<Invocation>) {
-        let now = self.clock.now();
+    async fn send(self: &Arc<Self>, command: &Command, invocation: &Arc<Invocation>, at_work: &AtWork) {
+        let now = self.timeline.now();
         let Some(sent) = invocation.send(now) else { return };
         let left = now.until(sent.plus(Duration::from_secs(command.request.timeout_secs)));
         let instance = self.instances.get(&invocation.instance).filter(|instance| instance.online);
@@ -61,7 +66,7 @@ impl RunCommand {
             // Whoever cancels it says so.
             () = invocation.cancel.cancelled() => return,
             room = self.room(), if instance.is_some() => room,
-            () = self.clock.sleep(left) => None,
+            () = at_work.sleep(left) => None,
         };
         let (Some(_room), Some(instance)) = (delivered, instance) else {
             self.end(command, invocation, Status::DeliveryTimedOut).await;

@@ -61,7 +61,7 @@ impl RunCommand {
             max_concurrency,
             max_errors,
             timeout_secs,
-            requested: self.clock.now(),
+            requested: self.timeline.now(),
             scripts,
             goes_to,
         };

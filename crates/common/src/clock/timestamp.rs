@@ -1,15 +1,6 @@
-//! Time as the engine sees it: the one place that asks the machine for it.
-//!
-//! Every process of a run on one machine can be given the same *sped-up* time, so that a test in which a minute's
-//! tick matters takes a second. The variable [`crate::env::CLOCK`] carries `<origin>@<factor>`: the instant, in epoch
-//! milliseconds, at which engine time and machine time were equal, and how many engine seconds pass in one machine
-//! second. Without it both are the same. Signing and presigning stay on machine time: AWS checks those.
+//! Instants, as the engine stores and compares them. Where they come from is [`super::Clock`].
 
-use std::{
-    fmt,
-    str::FromStr,
-    time::{Duration, SystemTime, UNIX_EPOCH},
-};
+use std::{fmt, str::FromStr, time::Duration};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
@@ -122,80 +113,6 @@ impl JsonSchema for Timestamp {
     }
 }
 
-/// Where time comes from. Cheap to copy; all processes of one embedded AWS share one setting.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Clock {
-    origin_micros: u64,
-    factor: u32,
-}
-
-/// A text that is no [`Clock`] setting.
-#[derive(Debug, thiserror::Error)]
-#[error("`{0}` is not a clock setting of the form `<epoch milliseconds>@<factor from 1 to 10000>`")]
-pub struct NotAClock(String);
-
-impl Clock {
-    /// The machine's own time.
-    pub const REAL: Self = Self { origin_micros: 0, factor: 1 };
-
-    /// Engine time that passes `factor` times as fast as the machine's, from now on.
-    pub fn sped_up(factor: u32) -> Self {
-        Self { origin_micros: machine_micros() / 1_000 * 1_000, factor: factor.max(1) }
-    }
-
-    /// How many engine seconds pass in a machine second.
-    pub fn factor(self) -> u32 {
-        self.factor
-    }
-
-    /// The present instant.
-    pub fn now(self) -> Timestamp {
-        self.of_machine(Timestamp(machine_micros()))
-    }
-
-    /// The engine's instant for one that a machine stamped, such as S3 on an object.
-    pub fn of_machine(self, at: Timestamp) -> Timestamp {
-        let elapsed = at.0.saturating_sub(self.origin_micros);
-        if elapsed == 0 { at } else { Timestamp(self.origin_micros + elapsed * u64::from(self.factor)) }
-    }
-
-    /// The machine's own duration for one of engine time.
-    pub fn machine(self, duration: Duration) -> Duration {
-        duration / self.factor
-    }
-
-    /// Waits for a duration of engine time.
-    pub async fn sleep(self, duration: Duration) {
-        tokio::time::sleep(self.machine(duration)).await;
-    }
-}
-
-impl fmt::Display for Clock {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}@{}", self.origin_micros / 1_000, self.factor)
-    }
-}
-
-impl FromStr for Clock {
-    type Err = NotAClock;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let parse = || {
-            let (origin, factor) = text.split_once('@')?;
-            let origin_micros = origin.parse::<u64>().ok()?.checked_mul(1_000)?;
-            let factor = factor.parse().ok().filter(|f| (1..=10_000).contains(f))?;
-            Some(Self { origin_micros, factor })
-        };
-        parse().ok_or_else(|| NotAClock(text.to_owned()))
-    }
-}
-
-#[expect(clippy::disallowed_methods, reason = "this is the module that reads the machine's clock")]
-fn machine_micros() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_micros()).unwrap_or(u64::MAX)
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -222,13 +139,5 @@ mod tests {
         assert_eq!(at.to_string(), "1732156800.500000");
         assert!(serde_json::from_str::<Timestamp>("-1").is_err());
         assert!(serde_json::from_str::<Timestamp>("\"soon\"").is_err());
-    }
-
-    #[test]
-    fn a_clock_setting_survives_the_environment() {
-        let clock = Clock::sped_up(60);
-        assert_eq!(clock.to_string().parse::<Clock>().unwrap(), clock);
-        assert_eq!(clock.machine(Duration::from_secs(60)), Duration::from_secs(1));
-        assert!("1@0".parse::<Clock>().is_err());
     }
 }

@@ -1,0 +1,171 @@
+//! A bench: one warm embedded AWS on which runs are made one after the other, each with faults of its own, and held
+//! against what is promised when nothing is left to do.
+
+use std::{cell::Cell, collections::BTreeMap, path::PathBuf};
+
+use checker::{Evidence, Names, Start};
+use serde_json::{Value, json};
+
+use super::jobs::Reference;
+use crate::support::{Stack, job::Job, run::Run, wait};
+
+/// Engine time passes so many times as fast while somebody works; while nobody does it is skipped.
+const SPEED: u32 = 20;
+/// The run's key is gone so long after `done`.
+const KEY_SECS: f64 = 120.0;
+
+/// The bench.
+pub(super) struct Bench {
+    pub(super) stack: Stack,
+    starts: PathBuf,
+    /// Lines of the record that belong to earlier runs.
+    seen: Cell<usize>,
+}
+
+/// How one run came out.
+pub(super) struct Report {
+    /// What is wrong.
+    pub(super) violations: Vec<String>,
+    /// The calls that were made, the client's too.
+    pub(super) calls: Vec<Value>,
+}
+
+impl Bench {
+    pub(super) async fn new() -> Self {
+        Self::at_speed(SPEED).await
+    }
+
+    /// One on which time passes so many times as fast while somebody works.
+    pub(super) async fn at_speed(factor: u32) -> Self {
+        let stack = Stack::start().speed(factor).skip_idle().concurrency(8).record().await;
+        let starts = stack.new_folder("starts");
+        Self { stack, starts, seen: Cell::new(0) }
+    }
+
+    /// The first and the last command of an order. Each run has a start log of its own.
+    pub(super) fn commands(&self) -> [String; 2] {
+        let file = self.starts.join("all");
+        // The shell names the file: the run is not known yet.
+        checker::untimed_commands(file.to_str().unwrap()).map(|command| command.replace("/all'", "/'\"$RUN_ID\""))
+    }
+
+    /// What the run's commands wrote so far.
+    pub(super) fn starts(&self, run_id: &str) -> Vec<Start> {
+        let text = std::fs::read_to_string(self.starts.join(run_id)).unwrap_or_default();
+        text.lines().map(|line| line.parse().unwrap()).collect()
+    }
+
+    /// Makes a run of a reference job with these faults; `may_differ` when they may change how one order ends.
+    pub(super) async fn run(&self, reference: &Reference, run_id: &str, script: &Value, may_differ: bool) -> Report {
+        let job = reference.job(self);
+        let (evidence, mut violations, calls) =
+            self.finish(&job, run_id, script, async |run| reference.accompany(run, self).await).await;
+        let late = checker::punctual(&job.document(), &evidence);
+        violations.extend(late.iter().map(ToString::to_string));
+        violations.extend(key_is_gone_in_time(&calls));
+        violations.extend(outcome(reference, &job.document(), &evidence, may_differ));
+        Report { violations, calls }
+    }
+
+    /// Makes a run of any job with these faults.
+    pub(super) async fn any(&self, job: &Job, run_id: &str, script: &Value) -> Report {
+        let (_, violations, calls) = self.finish(job, run_id, script, async |_| ()).await;
+        Report { violations, calls }
+    }
+
+    async fn finish(
+        &self,
+        job: &Job,
+        run_id: &str,
+        script: &Value,
+        accompany: impl AsyncFnOnce(&Run<'_>),
+    ) -> (Evidence, Vec<String>, Vec<Value>) {
+        self.stack.script(script).await;
+        let run = self.submit(run_id, job).await;
+        accompany(&run).await;
+        // What stands when the run is completed must still stand when the last late event has come.
+        let settled = self.stack.settle();
+        let completed = wait::within_limit(async || (run.item().await?["status"] == "completed").then_some(()));
+        let mut violations = Vec::new();
+        let early = tokio::select! {
+            _ = completed => Some(self.evidence(run_id).await),
+            () = settled => None,
+        };
+        self.stack.settle().await;
+        self.stack.script(&json!([])).await;
+        let evidence = self.evidence(run_id).await;
+        let document = job.document();
+        let found = checker::check(&document, &evidence);
+        if evidence.item.as_ref().is_none_or(|item| item["status"] != "completed") {
+            violations.push(format!("row 6: nothing is left to do, and the run is not completed: {:?}", evidence.item));
+        }
+        let changed = early.map(|early| checker::unchanged(&early, &evidence)).unwrap_or_default();
+        violations.extend(found.into_iter().chain(changed).map(|one| one.to_string()));
+        let calls = self.calls();
+        if self.stack.parameter(&checker::key_parameter("exe-sys", run_id)).await.is_some() {
+            violations.push("row 20: the run's key is still there".to_owned());
+        }
+        (evidence, violations, calls)
+    }
+
+    async fn evidence(&self, run_id: &str) -> Evidence {
+        let aws = &self.stack.aws;
+        let starts = self.starts(run_id);
+        Evidence::gather(aws.s3(), aws.dynamodb(), &Names::embedded(), run_id, &starts).await.unwrap()
+    }
+
+    /// As a client does: the same again under the same run id until it is accepted.
+    async fn submit(&self, run_id: &str, job: &Job) -> Run<'_> {
+        let body = json!({"job": job.document(), "run_id": run_id});
+        let answer = wait::until("the submission to be accepted", async || {
+            let answer = self.stack.post("/init", &body).await;
+            assert!(matches!(answer.status, 200 | 409 | 500 | 503), "{} {}", answer.status, answer.text());
+            if answer.status != 200 {
+                // A submission that died holds its place for six minutes.
+                self.stack.pass(30_000).await;
+            }
+            (answer.status == 200).then(|| answer.json())
+        });
+        self.stack.run(answer.await, job)
+    }
+
+    /// The calls since the last run's.
+    fn calls(&self) -> Vec<Value> {
+        let all = self.stack.recorded();
+        let before = self.seen.replace(all.len());
+        all.into_iter().skip(before).collect()
+    }
+}
+
+/// How the orders ended, against how they end when nothing goes wrong, or one of them fails.
+fn outcome(reference: &Reference, job: &Value, evidence: &Evidence, may_differ: bool) -> Option<String> {
+    let row = |row: &Value| Some((row["order_name"].as_str()?.to_owned(), row["status"].as_str()?.to_owned()));
+    let ended: BTreeMap<String, String> = evidence.rows.values().filter_map(row).collect();
+    let is = |own: &BTreeMap<String, &str>| {
+        let expected = checker::expected(job, own);
+        expected.len() == ended.len()
+            && expected.iter().all(|(name, status)| ended.get(name).is_some_and(|s| s == status))
+    };
+    let own = reference.own();
+    let one_differs = || {
+        ended.iter().filter(|(_, status)| ["failed", "timed_out"].contains(&status.as_str())).any(|(name, status)| {
+            let mut own = own.clone();
+            own.insert(name.clone(), status);
+            is(&own)
+        })
+    };
+    let is_expected = is(&own) || (may_differ && one_differs());
+    (!is_expected).then(|| format!("row 6: the orders ended otherwise than they should: {ended:?}"))
+}
+
+/// Row 20. Both are engine time.
+fn key_is_gone_in_time(calls: &[Value]) -> Option<String> {
+    let at = |call: &Value| call["at"].as_str().and_then(|at| at.parse::<f64>().ok());
+    let done = calls.iter().find(|call| {
+        call["operation"] == "PutObject" && call["key"].as_str().is_some_and(|key| key.ends_with("/done"))
+    });
+    let Some(done_at) = done.and_then(at) else { return Some("row 5: `done` was never written".to_owned()) };
+    let deleted = calls.iter().filter(|call| call["operation"] == "DeleteParameter").find_map(at);
+    let is_late = deleted.is_none_or(|deleted| deleted > done_at + KEY_SECS);
+    is_late.then(|| format!("row 20: the key was deleted at {deleted:?}, `done` was written at {done_at}"))
+}

@@ -1,0 +1,106 @@
+//! The reference jobs: small, and each with something that the others have not.
+
+use std::collections::BTreeMap;
+
+use checker::Started;
+use serde_json::{Value, json};
+
+use super::bench::Bench;
+use crate::support::{job, job::Job, run::Run};
+
+/// A job, and how it ends when nothing goes wrong.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Reference {
+    pub(super) name: &'static str,
+    make: fn(&Bench) -> Job,
+    /// Orders that end by themselves otherwise than well.
+    own: &'static [(&'static str, &'static str)],
+    /// The whole run is cancelled as soon as the commands of this order began.
+    pub(super) cancel_after: Option<&'static str>,
+}
+
+/// All of them.
+pub(super) const ALL: [Reference; 8] = [
+    Reference { name: "one order", make: one, own: &[], cancel_after: None },
+    Reference { name: "chain of 3", make: chain, own: &[], cancel_after: None },
+    Reference { name: "diamond", make: diamond, own: &[], cancel_after: None },
+    Reference { name: "fan of 5", make: fan, own: &[], cancel_after: None },
+    Reference { name: "failing", make: failing, own: &[("a", "failed")], cancel_after: None },
+    Reference { name: "timed out", make: timed_out, own: &[("a", "timed_out")], cancel_after: None },
+    Reference { name: "cancelled", make: cancelled, own: &[("a", "cancelled")], cancel_after: Some("a") },
+    Reference { name: "mixed", make: mixed, own: &[], cancel_after: None },
+];
+
+impl Reference {
+    pub(super) fn job(&self, bench: &Bench) -> Job {
+        (self.make)(bench)
+    }
+
+    /// How its orders end by themselves.
+    pub(super) fn own(&self) -> BTreeMap<String, &'static str> {
+        self.own.iter().map(|(name, status)| ((*name).to_owned(), *status)).collect()
+    }
+
+    /// What its client does after the submission.
+    pub(super) async fn accompany(&self, run: &Run<'_>, bench: &Bench) {
+        let Some(order) = self.cancel_after else { return };
+        run.until("the order to begin or the run to end", async || {
+            let began = |start: &checker::Start| start.order == order && start.what == Started::Begin;
+            let ended = run.item().await.is_some_and(|item: Value| item["status"] == "completed");
+            (ended || bench.starts(&run.id).iter().any(began)).then_some(())
+        })
+        .await;
+        let key = format!("tmp/callbacks/runs/{}/_cancel/0000/result.json", run.id);
+        run.stack.put_object(crate::support::stack::INTERNAL, &key, json!({}).to_string()).await;
+    }
+}
+
+/// An order with time enough for whatever comes: waiting costs nothing here.
+fn order(job: Job, name: &str, bench: &Bench, body: &[&str]) -> Job {
+    let [begin, end] = bench.commands();
+    let cmds = std::iter::once(begin).chain(body.iter().map(|cmd| (*cmd).to_owned())).chain([end]);
+    job.order(name).cmds(cmds).timeout(600).its("start_timeout", 600).stop_grace(1)
+}
+
+fn one(bench: &Bench) -> Job {
+    order(job(), "a", bench, &[])
+}
+
+fn chain(bench: &Bench) -> Job {
+    let two = order(one(bench), "b", bench, &[]).after(["a"]);
+    order(two, "c", bench, &[]).after(["b"])
+}
+
+fn diamond(bench: &Bench) -> Job {
+    let sides = ["b", "c"].into_iter().fold(one(bench), |job, side| order(job, side, bench, &[]).after(["a"]));
+    order(sides, "d", bench, &[]).after(["b", "c"])
+}
+
+fn fan(bench: &Bench) -> Job {
+    let names = ["a", "b", "c", "d", "e"];
+    let all = names.into_iter().fold(job(), |job, name| order(job, name, bench, &[]));
+    order(all, "end", bench, &[]).after(names)
+}
+
+fn failing(bench: &Bench) -> Job {
+    let a = order(job(), "a", bench, &["exit 3"]);
+    let b = order(a, "b", bench, &[]).after(["a"]);
+    let c = order(b, "c", bench, &[]).after(["b"]).tolerated();
+    order(c, "d", bench, &[])
+}
+
+fn timed_out(bench: &Bench) -> Job {
+    let a = order(job(), "a", bench, &["sleep 600"]).timeout(4);
+    let b = order(a, "b", bench, &[]).after(["a"]);
+    order(b, "c", bench, &[])
+}
+
+fn cancelled(bench: &Bench) -> Job {
+    let a = order(job(), "a", bench, &["sleep 600"]);
+    order(a, "b", bench, &[]).after(["a"])
+}
+
+fn mixed(bench: &Bench) -> Job {
+    let built = order(one(bench), "b", bench, &[]).on("codebuild").after(["a"]);
+    order(built, "c", bench, &[]).on("ssm").after(["b"])
+}
