@@ -49,7 +49,7 @@ impl Protocol {
             Step::Wake => state.notify(About::Wake),
             Step::EndOrder(EndStep::Claim) => {
                 if !self.has(Flaw::EndWithoutClaim) {
-                    put_claim(state, pass.ended_next(), Claim::Engine(pass.ending));
+                    put_claim(state, pass.ended_next(), Claim::Engine(pass.ending()));
                 }
             }
             Step::EndOrder(EndStep::Stop) => state.store.stops.add(pass.ended_next()),
@@ -57,7 +57,7 @@ impl Protocol {
             Step::StartWatchdog => start_watchdog(state, pass.started_next()),
             Step::StartTarget => start_target(state, pass.started_next()),
             Step::PutDone => self.put_done(state, pass.ledger),
-            Step::Judge | Step::Look | Step::Evaluate => {}
+            Step::Judge | Step::Look | Step::Cascade | Step::Evaluate => {}
         }
         true
     }

@@ -73,13 +73,14 @@ impl Protocol {
             actions.push(Action::Zombie);
         }
         if budgets.lost_replies > 0 {
-            let calls = who(state).filter(|(_, pass)| !matches!(pass.step, Step::Judge | Step::Look | Step::Evaluate));
+            let calls = who(state).filter(|(_, pass)| !pass.step.only_reads());
             actions.extend(calls.map(|(who, pass)| Action::LoseReply(who, pass.step)));
             actions.extend(distinct(&state.invokes).map(Action::LoseReplyToClaim));
             actions.extend(state.submitters.iter().copied().map(Action::LoseReplyToSubmission));
         }
         if budgets.errors > 0 {
-            let calls = who(state).filter(|(_, pass)| !matches!(pass.step, Step::Judge | Step::Evaluate));
+            let calls =
+                who(state).filter(|(_, pass)| !matches!(pass.step, Step::Judge | Step::Cascade | Step::Evaluate));
             actions.extend(calls.map(|(who, pass)| Action::Fail(who, pass.step)));
         }
         if budgets.throttles > 0 {

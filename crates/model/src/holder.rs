@@ -1,23 +1,26 @@
 //! A pass: one orchestrator at work on the run, from the lease to the commit.
 //!
 //! ```text
-//!  Acquire ─▶ Judge ─▶ Look ─▶ EndOrder… ─▶ Evaluate ─▶ StartWatchdog ─▶ StartTarget ─▶ … ─▶ Commit ─▶ home
-//!   │    ▲      ▲                                  │         ▲    Checkpoint    │                ▲  │
-//!   ▼    │      │                                  │         └──────────────────┘                │  │
-//!  Deposit      │                                  └─ all ended ─▶ Checkpoint ─▶ PutDone ────────┘  │
-//!               └─────────────────────────── news came in meanwhile ◀───────────────────────────────┘
+//!  Acquire ─▶ Judge ─▶ Look ─▶ stops ─▶ Evaluate ─▶ StartWatchdog ─▶ StartTarget ─▶ … ─▶ Commit ─▶ home
+//!   │    ▲      ▲                           │             ▲    Checkpoint    │             ▲  │
+//!   ▼    │      │                           │             └──────────────────┘             │  │
+//!  Deposit      │                           └─ all ended ─▶ PutDone ───────────────────────┘  │
+//!               └─────────────────────── news came in meanwhile ◀─────────────────────────────┘
 //!
+//!  stops: Cascade ─▶ EndOrder… ─▶ cancellations and deadline: EndOrder… ─▶ Cascade ─▶ EndOrder…
 //!  near the end of its time: GiveUp ─▶ Wake ─▶ home       after an error: GiveUp ─▶ Lambda delivers the event again
 //! ```
 //!
-//! Each step is one call to AWS and has two halves: what AWS does is in `calls`, what the pass makes of the answer here. A lost reply is the first without the second.
+//! Each step is one call to AWS and has two halves: what AWS does is in `calls`, what the pass makes of the answer here. A
+//! lost reply is the first without the second. The clock counts as a call: time passes before and after it.
 
 use crate::{
     flaws::Flaw,
     ledger::{Ledger, Letter, Outcome},
     orders::{Order, Orders},
     protocol::Protocol,
-    state::{About, Claim, Event, Nonce, State, Status},
+    state::{About, Event, Nonce, State, Status},
+    stops::{Phase, Round},
 };
 
 /// Where a pass is: the call that it makes next.
@@ -31,6 +34,8 @@ pub enum Step {
     Judge,
     /// Reads the results: the event's, or all.
     Look,
+    /// Reads the clock, and ends what ends because of a dependency: through claims if a stop is in force.
+    Cascade,
     /// Ends the lowest order of those to end.
     EndOrder(EndStep),
     /// Finds what may start, if the deadline is not past.
@@ -49,6 +54,13 @@ pub enum Step {
     GiveUp(Because),
     /// Rewrites `…/0000/result.json`, so that another goes on.
     Wake,
+}
+
+impl Step {
+    /// Whether nothing is changed by it.
+    pub(crate) fn only_reads(self) -> bool {
+        matches!(self, Self::Judge | Self::Look | Self::Cascade | Self::Evaluate)
+    }
 }
 
 /// The calls of `end_order`.
@@ -84,16 +96,14 @@ pub struct Pass {
     pub holds: bool,
     /// The count of news that it knows.
     pub news: u8,
-    /// Whether it looks at everything.
-    pub is_wide: bool,
-    /// Whether it found the deadline past.
-    pub is_late: bool,
+    /// What it knows of this round.
+    pub round: Round,
     /// The ledger in memory: only steps that were performed to their end.
     pub ledger: Ledger,
     /// Orders to end through their claims, and how.
     pub to_end: Orders,
     /// How they end.
-    pub ending: Outcome,
+    pub endings: Ledger,
     /// Orders to start.
     pub to_start: Orders,
     /// Orders that it started before it took the lease (a flaw).
@@ -119,11 +129,10 @@ impl Pass {
             nonce: 0,
             holds: false,
             news: 0,
-            is_wide: true,
-            is_late: false,
+            round: Round::OVER,
             ledger: Ledger::default(),
             to_end: Orders::NONE,
-            ending: Outcome::Skipped,
+            endings: Ledger::default(),
             to_start: Orders::NONE,
             early: Orders::NONE,
         }
@@ -133,10 +142,20 @@ impl Pass {
     pub(crate) fn hands_over(&mut self, because: Because) {
         self.step = Step::GiveUp(because);
         self.to_end = Orders::NONE;
+        self.endings = Ledger::default();
         self.to_start = Orders::NONE;
-        self.ending = Outcome::Skipped;
-        self.is_wide = true;
-        self.is_late = false;
+        self.round = Round::OVER;
+    }
+
+    /// How the order that it is about to end is to end.
+    pub(crate) fn ending(&self) -> Outcome {
+        self.endings.get(self.ended_next()).outcome().unwrap_or(Outcome::Skipped)
+    }
+
+    /// Is to end an order so.
+    pub(crate) fn is_to_end(&mut self, order: Order, outcome: Outcome) {
+        self.to_end.add(order);
+        self.endings.set(order, Letter::Ended(outcome));
     }
 
     /// The order that it is about to end.
@@ -149,7 +168,7 @@ impl Pass {
         self.to_start.lowest().unwrap_or_default()
     }
 
-    fn goes_to(&mut self, step: Step) -> Then {
+    pub(crate) fn goes_to(&mut self, step: Step) -> Then {
         self.step = step;
         Then::On
     }
@@ -171,32 +190,27 @@ impl Protocol {
                 }
                 pass.early = Orders::NONE;
                 let is_alone = pass.news == 1 || self.has(Flaw::AlwaysNarrow);
-                pass.is_wide = !is_alone || pass.event.about == About::Wake;
+                pass.round.is_wide = !is_alone || pass.event.about == About::Wake;
                 self.begin_round(pass)
             }
             Step::Acquire if matches!(state.item.status, Status::Idle | Status::Active) => pass.goes_to(Step::Deposit),
             Step::Deposit if applied => Then::Home,
             Step::Deposit => pass.goes_to(Step::Acquire),
             Step::Judge => {
-                pass.is_late = state.is_late;
+                pass.round.is_late = state.is_late;
                 if self.has(Flaw::DeadlineAfterLook) { self.stop(state, pass) } else { pass.goes_to(Step::Look) }
             }
             Step::Look => {
                 self.look(state, pass);
-                if !self.has(Flaw::StopBeforeCascade) {
-                    // An order that ends because of a dependency does so whatever the clock or a cancellation says.
-                    pass.ledger = self.job.evaluate(pass.ledger).ledger;
-                }
-                let judges_now = self.has(Flaw::DeadlineAfterLook) && self.knows_deadline();
-                if judges_now { pass.goes_to(Step::Judge) } else { self.stop(state, pass) }
+                if self.has(Flaw::StopBeforeCascade) { self.judge(state, pass) } else { self.settle(state, pass) }
             }
+            Step::Cascade => self.cascade(state, pass),
             Step::EndOrder(step) => self.go_on_ending(state, pass, step),
             Step::Evaluate => self.evaluate(state, pass),
             Step::StartWatchdog if self.has(Flaw::WatchdogAfterTarget) => self.dispatched(pass),
             Step::StartWatchdog => pass.goes_to(Step::StartTarget),
             Step::StartTarget if self.has(Flaw::WatchdogAfterTarget) => pass.goes_to(Step::StartWatchdog),
             Step::StartTarget => self.dispatched(pass),
-            Step::Checkpoint if applied && pass.to_start.is_empty() => pass.goes_to(Step::PutDone),
             Step::Checkpoint if applied => self.go_on_starting(pass),
             Step::Checkpoint => {
                 pass.hands_over(Because::Error);
@@ -206,7 +220,7 @@ impl Protocol {
             Step::Commit if !applied && state.item.owner == Some(pass.nonce) => {
                 // Others came meanwhile: look at everything, still holding the lease.
                 pass.news = state.item.news;
-                pass.is_wide = true;
+                pass.round.is_wide = true;
                 self.begin_round(pass)
             }
             // No run, not submitted yet, or completed; done, or not ours any more.
@@ -231,7 +245,8 @@ impl Protocol {
         }
     }
 
-    fn begin_round(&self, pass: &mut Pass) -> Then {
+    pub(crate) fn begin_round(&self, pass: &mut Pass) -> Then {
+        pass.round.phase = Phase::Results;
         let judges_first = self.knows_deadline() && !self.has(Flaw::DeadlineAfterLook);
         pass.goes_to(if judges_first { Step::Judge } else { Step::Look })
     }
@@ -239,7 +254,7 @@ impl Protocol {
     /// Takes over the results that stand.
     fn look(&self, state: &State, pass: &mut Pass) {
         let looked_at = match pass.event.about {
-            About::Result(order) if !pass.is_wide => Orders::from_iter([order]),
+            About::Result(order) if !pass.round.is_wide => Orders::from_iter([order]),
             _ => self.job.all(),
         };
         for order in looked_at.iter() {
@@ -247,68 +262,19 @@ impl Protocol {
                 pass.ledger.set(order, Letter::Ended(outcome));
             }
         }
-        if pass.is_wide && state.store.cancel {
-            pass.ending = Outcome::Cancelled;
-        }
+        pass.round.is_cancelled = pass.round.is_wide && state.store.cancel;
     }
 
-    /// Cancels, or times out at the job's deadline, everything that has not ended: through its claim what may have been
-    /// dispatched, in the ledger alone what cannot.
-    fn stop(&self, state: &State, pass: &mut Pass) -> Then {
-        let is_cancelled = pass.ending == Outcome::Cancelled;
-        // A look at one order alone does not know what became of the others since the ledger was saved.
-        let knows_enough = pass.is_wide || self.has(Flaw::DeadlineOnNarrowLook) || self.has(Flaw::DeadlineAfterLook);
-        let is_over = pass.is_late && knows_enough;
-        if !is_cancelled && !is_over {
-            return self.seek(state, pass);
-        }
-        if !is_cancelled {
-            pass.ending = Outcome::TimedOut;
-        }
-        let before = pass.ledger;
-        for order in self.job.all().iter().filter(|order| before.get(*order).outcome().is_none()) {
-            if self.job.may_have_been_dispatched(&before, order) {
-                let is_left = !is_cancelled && !pass.is_wide && before.get(order) == Letter::Running;
-                if !is_left {
-                    pass.to_end.add(order);
-                }
-            } else {
-                pass.ledger.set(order, Letter::Ended(pass.ending));
-            }
-        }
-        if pass.to_end.is_empty() { self.seek(state, pass) } else { pass.goes_to(Step::EndOrder(EndStep::Claim)) }
-    }
-
-    fn go_on_ending(&self, state: &State, pass: &mut Pass, step: EndStep) -> Then {
-        let order = pass.ended_next();
-        match (step, state.store.claims[order], state.store.results[order]) {
-            (EndStep::Claim, None, None) => return pass.goes_to(Step::EndOrder(EndStep::Result(pass.ending))),
-            (EndStep::Claim, Some(Claim::Engine(outcome)), None) => {
-                return pass.goes_to(Step::EndOrder(EndStep::Result(outcome)));
-            }
-            (EndStep::Claim, Some(Claim::Worker { .. }), None) => {
-                return pass.goes_to(Step::EndOrder(EndStep::Stop));
-            }
-            (_, _, Some(outcome)) if step != EndStep::Stop => pass.ledger.set(order, Letter::Ended(outcome)),
-            // Its worker reports, or a later look finds that it did not.
-            _ => {}
-        }
-        pass.to_end.remove(order);
-        if pass.to_end.is_empty() { self.seek(state, pass) } else { pass.goes_to(Step::EndOrder(EndStep::Claim)) }
-    }
-
-    /// On to the graph. What the look and the clock told is used up.
-    fn seek(&self, state: &State, pass: &mut Pass) -> Then {
-        pass.is_wide = true;
-        pass.is_late = false;
-        pass.ending = Outcome::Skipped;
+    /// On to the graph.
+    pub(crate) fn seek(&self, state: &State, pass: &mut Pass) -> Then {
+        // What the look and the clock told is used up.
+        pass.round = Round::OVER;
         if self.knows_deadline() { pass.goes_to(Step::Evaluate) } else { self.evaluate(state, pass) }
     }
 
     fn evaluate(&self, state: &State, pass: &mut Pass) -> Then {
-        let evaluation = self.job.evaluate(pass.ledger);
-        pass.ledger = evaluation.ledger;
-        pass.to_start = if state.is_late { Orders::NONE } else { evaluation.ready };
+        let ready = self.job.evaluate(pass.ledger).ready;
+        pass.to_start = if state.is_late { Orders::NONE } else { ready };
         self.go_on_starting(pass)
     }
 
@@ -330,8 +296,7 @@ impl Protocol {
             pass.ledger = Ledger::default();
             Step::Acquire
         } else if self.job.is_over(&pass.ledger) || last_is_missing {
-            // Whoever comes after this pass must find the very letters that `done` is made from.
-            if self.has(Flaw::DoneBeforeLetters) { Step::PutDone } else { Step::Checkpoint }
+            Step::PutDone
         } else {
             Step::Commit
         };

@@ -29,6 +29,7 @@ pub mod ledger;
 pub mod orders;
 pub mod protocol;
 pub mod state;
+pub mod stops;
 pub mod submission;
 pub mod variants;
 pub mod worker;

@@ -29,6 +29,8 @@ pub struct Protocol {
     pub ticks: u8,
     /// Whether exploration begins with the submission, not with an accepted run.
     pub from_submission: bool,
+    /// Whether what ends because of a dependency ends through its claim, always and not only while a stop is in force.
+    pub claims_cascades: bool,
     /// What is wrong with this variant, as bits.
     flaws: u32,
 }
@@ -36,7 +38,7 @@ pub struct Protocol {
 impl Protocol {
     /// The protocol as it should be, running this job with these faults.
     pub fn new(job: Job, budgets: Budgets) -> Self {
-        Self { job, budgets, passes: 2, ticks: 1, from_submission: false, flaws: 0 }
+        Self { job, budgets, passes: 2, ticks: 1, from_submission: false, claims_cascades: false, flaws: 0 }
     }
 
     /// With so many orchestrators at once.
@@ -49,6 +51,12 @@ impl Protocol {
     #[must_use]
     pub fn from_submission(self) -> Self {
         Self { from_submission: true, ..self }
+    }
+
+    /// With a claim for every end.
+    #[must_use]
+    pub fn with_every_end_claimed(self) -> Self {
+        Self { claims_cascades: true, ..self }
     }
 
     /// A variant.

@@ -82,6 +82,26 @@ pub fn correct() -> Vec<Named> {
             Protocol::new(Job::CHAIN.tolerant(), Budgets { deadlines: 1, cancels: 1, crashes: 1, timeouts: 1, ..NONE }),
         ),
         (
+            "tolerant chain: deadline, cancellation, zombie, timeout",
+            Protocol::new(Job::CHAIN.tolerant(), Budgets { deadlines: 1, cancels: 1, zombies: 1, timeouts: 1, ..NONE }),
+        ),
+        (
+            "chain: deadline, cancellation, zombie, timeout",
+            chain(Budgets { deadlines: 1, cancels: 1, zombies: 1, timeouts: 1, ..NONE }),
+        ),
+        (
+            "chain: deadline, zombie, crash of a worker, early tick",
+            chain(Budgets { deadlines: 1, zombies: 1, worker_crashes: 1, early_ticks: 1, ..NONE }),
+        ),
+        (
+            "chain: cancellation, crash, zombie, timeout",
+            chain(Budgets { cancels: 1, crashes: 1, zombies: 1, timeouts: 1, ..NONE }),
+        ),
+        (
+            "chain and one more: deadline, zombie, timeout",
+            Protocol::new(Job::CHAIN_AND_ONE, Budgets { deadlines: 1, zombies: 1, timeouts: 1, ..NONE }),
+        ),
+        (
             "fan-in: crash, zombie, hand-over",
             Protocol::new(Job::FAN_IN, Budgets { crashes: 1, zombies: 1, hand_overs: 1, ..NONE }),
         ),
@@ -136,6 +156,22 @@ pub fn larger() -> Vec<Named> {
             ),
         ),
         (
+            "chain: deadline, cancellation, crash, zombie, timeout",
+            Protocol::new(
+                Job::CHAIN,
+                Budgets { deadlines: 1, cancels: 1, crashes: 1, zombies: 1, timeouts: 1, ..NONE },
+            ),
+        ),
+        (
+            "fan-in: cancellation, crash, zombie, timeout",
+            Protocol::new(Job::FAN_IN, Budgets { cancels: 1, crashes: 1, zombies: 1, timeouts: 1, ..NONE }),
+        ),
+        (
+            "always claimed, chain and one more: deadline, zombie, timeout",
+            without_rules(Job::CHAIN_AND_ONE, Budgets { deadlines: 1, zombies: 1, timeouts: 1, ..NONE })
+                .with_every_end_claimed(),
+        ),
+        (
             "fan-in, three passes: crash, zombie, duplicate",
             Protocol::new(Job::FAN_IN, Budgets { crashes: 1, zombies: 1, duplicates: 1, ..NONE }).passes(3),
         ),
@@ -176,6 +212,7 @@ impl Flaw {
 
     fn setting(self) -> (&'static str, Job, Budgets, Invariant) {
         let deadline = Budgets { deadlines: 1, zombies: 1, early_ticks: 1, ..NONE };
+        let cancellation = Budgets { cancels: 1, zombies: 1, timeouts: 1, early_ticks: 1, ..NONE };
         let crash = Budgets { crashes: 1, ..NONE };
         let duplicate = Budgets { duplicates: 1, ..NONE };
         match self {
@@ -237,22 +274,28 @@ impl Flaw {
             Self::DeadlineAfterLook => (
                 "the clock read after the results",
                 Job::CHAIN,
-                Budgets { early_ticks: 2, ..deadline },
-                Invariant::NoLateStart,
+                Budgets { worker_crashes: 1, ..deadline },
+                Invariant::DoneWhenOver,
             ),
-            Self::DeadlineOnNarrowLook => {
-                ("the deadline judged on one order's result", Job::CHAIN_AND_ONE, deadline, Invariant::NoLateStart)
+            Self::DeadlineOnNarrowLook => (
+                "the deadline judged on one order's result",
+                Job::CHAIN_AND_ONE,
+                Budgets { deadlines: 1, zombies: 1, timeouts: 1, ..NONE },
+                Invariant::DoneWhenOver,
+            ),
+            Self::CascadeOnNarrowLook => {
+                ("what a dependency decided, on one order's result", Job::CHAIN, cancellation, Invariant::DoneWhenOver)
             }
-            Self::StopBeforeCascade => (
-                "cancellations before what a dependency decided",
+            Self::StopBeforeCascade => {
+                ("cancellations before what a dependency decided", Job::CHAIN, cancellation, Invariant::DoneWhenOver)
+            }
+            Self::WaitingUnclaimed => {
+                ("a waiting order is stopped in the ledger alone", Job::CHAIN, cancellation, Invariant::DoneWhenOver)
+            }
+            Self::CascadeUnclaimed => (
+                "what a dependency decided, without claims during a stop",
                 Job::CHAIN,
-                Budgets { cancels: 1, zombies: 1, timeouts: 1, early_ticks: 1, ..NONE },
-                Invariant::LedgerAgrees,
-            ),
-            Self::DoneBeforeLetters => (
-                "`done` before its letters are saved",
-                Job::CHAIN.tolerant(),
-                Budgets { deadlines: 1, cancels: 1, crashes: 1, ..NONE },
+                cancellation,
                 Invariant::DoneWhenOver,
             ),
             Self::FlipBeforePlan => ("the flip before the plan", Job::ONE, NONE, Invariant::AcceptedIsDurable),
@@ -276,17 +319,40 @@ pub fn first_built_with_a_zombie() -> Variant {
 }
 
 fn first_built(job: Job, budgets: Budgets) -> Protocol {
+    without_rules(job, budgets).with(Flaw::StopBeforeCascade).with(Flaw::WaitingUnclaimed).with(Flaw::CascadeUnclaimed)
+}
+
+/// Its first mend: every stop through its claim, and so what a dependency decided while a stop is in force; the clock and
+/// the narrow looks as they were. A zombie at the cancellation.
+pub fn mended_by_claims_alone() -> Variant {
+    let budgets = Budgets { cancels: 1, zombies: 1, timeouts: 1, early_ticks: 1, ..NONE };
+    let name = "claims alone: a zombie at the cancellation";
+    Variant { name, protocol: without_rules(Job::CHAIN, budgets), breaks: Invariant::DoneWhenOver }
+}
+
+/// Another protocol, which must hold as well: whatever ends because of a dependency ends through its claim, always. Then
+/// it does not matter when the clock is read, or what a narrow look knows.
+pub fn always_claimed() -> Vec<Named> {
+    let always = |job, budgets| without_rules(job, budgets).with_every_end_claimed();
+    vec![
+        (
+            "always claimed, chain: cancellation, zombie, timeout, early tick",
+            always(Job::CHAIN, Budgets { cancels: 1, zombies: 1, timeouts: 1, early_ticks: 1, ..NONE }),
+        ),
+        (
+            "always claimed, chain: deadline, zombie, crash of a worker, early tick",
+            always(Job::CHAIN, Budgets { deadlines: 1, zombies: 1, worker_crashes: 1, early_ticks: 1, ..NONE }),
+        ),
+        (
+            "always claimed, chain: deadline, cancellation, zombie, timeout",
+            always(Job::CHAIN, Budgets { deadlines: 1, cancels: 1, zombies: 1, timeouts: 1, ..NONE }),
+        ),
+    ]
+}
+
+fn without_rules(job: Job, budgets: Budgets) -> Protocol {
     Protocol::new(job, budgets)
         .with(Flaw::DeadlineAfterLook)
         .with(Flaw::DeadlineOnNarrowLook)
-        .with(Flaw::StopBeforeCascade)
-        .with(Flaw::DoneBeforeLetters)
-}
-
-/// What the protocol does not promise: a zombie writes a result of an order that never starts, when the job's deadline
-/// passes and the run is cancelled while it hangs.
-pub fn known_limit() -> Variant {
-    let budgets = Budgets { deadlines: 1, cancels: 1, zombies: 1, timeouts: 1, ..NONE };
-    let protocol = Protocol::new(Job::CHAIN.tolerant(), budgets);
-    Variant { name: "known limit: zombie, deadline and cancellation", protocol, breaks: Invariant::LedgerAgrees }
+        .with(Flaw::CascadeOnNarrowLook)
 }

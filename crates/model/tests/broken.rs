@@ -39,7 +39,9 @@ must_be_found! {
     clock_read_after_the_results: DeadlineAfterLook,
     deadline_judged_on_one_result: DeadlineOnNarrowLook,
     cancellations_before_the_graph: StopBeforeCascade,
-    done_before_its_letters: DoneBeforeLetters,
+    deciding_for_others_on_one_result: CascadeOnNarrowLook,
+    waiting_order_stopped_in_the_ledger_alone: WaitingUnclaimed,
+    cascade_without_a_claim_during_a_stop: CascadeUnclaimed,
     flip_before_the_plan: FlipBeforePlan,
     tick_after_the_flip: TickAfterFlip,
 }
@@ -55,8 +57,8 @@ fn as_first_built_with_a_zombie() {
 }
 
 #[test]
-fn what_is_not_promised() {
-    find(variants::known_limit());
+fn mended_by_claims_alone() {
+    find(variants::mended_by_claims_alone());
 }
 
 fn find(variant: Variant) {

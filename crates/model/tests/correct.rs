@@ -16,6 +16,11 @@ fn the_protocol_holds() {
 }
 
 #[test]
+fn it_would_hold_with_every_end_claimed() {
+    explore_all(variants::always_claimed());
+}
+
+#[test]
 #[ignore = "some minutes and gigabytes"]
 fn the_protocol_holds_in_larger_configurations() {
     assert!(explore_all(variants::larger()) >= LARGER, "fewer states than the larger run is to explore");
