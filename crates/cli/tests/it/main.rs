@@ -11,6 +11,7 @@ mod bad_sources;
 mod cancel;
 mod delivery;
 mod dispatching;
+mod documents;
 mod entry;
 mod environment;
 mod figures;
