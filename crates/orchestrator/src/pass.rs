@@ -26,6 +26,7 @@ use crate::{
     Budget, PassError, Settings, is_narrow,
     lease::{self, Lease},
     record::Unstarted,
+    results::News,
 };
 
 /// Plans that a warm orchestrator keeps: a few, because one of 9,999 orders has some megabytes.
@@ -147,24 +148,36 @@ impl<'a> Pass<'a> {
     }
 
     /// One look and everything that follows from it.
+    ///
+    /// What ends because of a dependency is ended without a claim, and must not meet a stop of the same order that another
+    /// pass has begun. Hence: whoever decides so has looked at everything; the clock by which the deadline is judged is read
+    /// before the look, so that who stops has seen every result there was before; and the clock that says whether a stop is
+    /// in force, in [`Self::record_cascaded`], is read after it. The model in `crates/model` shows what happens otherwise.
     async fn round(&mut self, only: Option<&Callback>) -> Result<Round, PassError> {
         if self.ledger.statuses().iter().all(|status| *status == Status::Queued) {
             let started = self.recorder().of_job(Kind::JobStarted, Status::Running.as_str(), self.plan.created_at);
             events::write(self.aws, &self.settings.order_events_table, vec![started]).await?;
         }
-        let news = match only {
-            Some(Callback::Result(order)) => self.news_of_order(*order).await?,
-            Some(Callback::Instance(order, _)) => self.news_of_instances(*order).await?,
-            Some(Callback::Wake | Callback::Cancel(_)) | None => self.news_of_run().await?,
-        };
-        self.record_results(news.results).await?;
+        let mut looked_at = self.now();
+        let mut news = self.look(only).await?;
+        self.record_results(std::mem::take(&mut news.results)).await?;
+        let mut is_wide = only.is_none();
+        if !is_wide && !self.evaluate().cascaded.is_empty() {
+            // Who looked at one order alone knows of no cancellation, and must not decide for others.
+            looked_at = self.now();
+            news = self.look(None).await?;
+            self.record_results(std::mem::take(&mut news.results)).await?;
+            is_wide = true;
+        }
         // First of all what follows from results alone: it is the same for every pass, and one that died may have said so.
         let is_cancelled = !news.cancelled.is_empty();
         self.record_cascaded(&self.evaluate().cascaded, is_cancelled).await?;
-        if !news.cancelled.is_empty() {
+        if is_cancelled {
             self.apply_cancellations(&news.cancelled).await?;
         }
-        self.apply_deadline(only.is_none()).await?;
+        if is_wide && looked_at >= self.plan.deadline {
+            self.apply_deadline().await?;
+        }
         // An order that cannot be started ends at once, and what waits for it is looked at again.
         loop {
             if self.budget.is_spent() {
@@ -178,6 +191,15 @@ impl<'a> Pass<'a> {
             }
         }
         Ok(if self.budget.is_spent() { Round::OutOfTime } else { Round::Settled })
+    }
+
+    /// Looks at what a message names, or at everything.
+    async fn look(&self, only: Option<&Callback>) -> Result<News, PassError> {
+        match only {
+            Some(Callback::Result(order)) => self.news_of_order(*order).await,
+            Some(Callback::Instance(order, _)) => self.news_of_instances(*order).await,
+            Some(Callback::Wake | Callback::Cancel(_)) | None => self.news_of_run().await,
+        }
     }
 
     fn evaluate(&self) -> Evaluation {

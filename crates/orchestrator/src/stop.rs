@@ -6,7 +6,7 @@ use common::{
     claim::{Ended, Ending},
     fleet,
     ids::OrderNum,
-    status::{Outcome, Status},
+    status::Outcome,
 };
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 
@@ -21,17 +21,11 @@ impl Pass<'_> {
         self.end_all(chosen, &Ending { outcome: Outcome::Cancelled, reason: reason.to_owned() }).await
     }
 
-    /// Times everything out once the job's time is over. Only a look at everything asks running orders to stop: the tick
-    /// comes at the deadline, and each of the callbacks that follow would ask all of them again.
-    pub(crate) async fn apply_deadline(&mut self, also_running: bool) -> Result<(), PassError> {
-        if self.now() < self.plan.deadline {
-            return Ok(());
-        }
+    /// Times everything out: the job's time is over.
+    pub(crate) async fn apply_deadline(&mut self) -> Result<(), PassError> {
         let seconds = self.plan.created_at.until(self.plan.deadline).as_secs();
         let reason = format!("the job's time of {seconds} s is over");
-        let concerned = |order: &OrderNum| also_running || self.ledger.get(*order) != Some(Status::Running);
-        let concerned = self.numbers().filter(concerned).collect();
-        self.end_all(concerned, &Ending { outcome: Outcome::TimedOut, reason }).await
+        self.end_all(self.numbers().collect(), &Ending { outcome: Outcome::TimedOut, reason }).await
     }
 
     /// Ends those of the orders that have not ended, each through its claim.

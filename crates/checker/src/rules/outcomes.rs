@@ -30,7 +30,9 @@ fn check_reported(view: &View<'_>, order: &OrderView<'_>, fate: Option<&str>, fo
         });
     }
     let is_foreign = order.whole.result.is_some_and(|result| result.writer.is_none());
-    let is_explained = is_foreign || order.can_be_stopped_by_hand() || view.is_cancelling(order.order);
+    // While something is cancelled, what ends because of a dependency has a result as well.
+    let is_explained = fate == Some("cancelled") || view.is_cancelling(order.order);
+    let is_explained = is_explained || is_foreign || order.can_be_stopped_by_hand();
     let is_explained = order.status != "cancelled" || is_explained;
     found.hold(is_explained, 4, || format!("{name} was cancelled, and nobody asked for it"));
 }

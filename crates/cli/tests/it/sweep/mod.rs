@@ -122,7 +122,7 @@ async fn sweep_all(title: &str, step: usize) {
         lines.push((reference.name, sweep(reference, &benches, step).await));
     }
     // How often the lease is asked for depends on what comes together, so the last call of a kind may not be made.
-    show(title, &lines, begun, 9);
+    show(title, &lines, begun, 8);
 }
 
 /// A part of the sweep, evenly spread; which part changes only with the calls that the engine makes.
