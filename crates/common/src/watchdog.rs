@@ -6,7 +6,7 @@ use aws_sdk_sfn::{error::SdkError, operation::start_execution::StartExecutionErr
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    aws::{Aws, AwsError},
+    aws::{Aws, AwsError, Class},
     clock::Timestamp,
     ids::{OrderNum, RunId},
     keys,
@@ -90,9 +90,18 @@ pub async fn start(aws: &Aws, state_machine: &str, submit_id: &str, watch: &Watc
         Ok(answer) => Ok(timestamp(answer.start_date())),
         Err(SdkError::ServiceError(error)) if matches!(error.err(), StartExecutionError::ExecutionAlreadyExists(_)) => {
             let arn = execution_arn(state_machine, &name);
-            let described = aws.sfn().describe_execution().execution_arn(arn).send().await;
-            let described = described.map_err(|error| AwsError::of(format!("look at the watchdog `{name}`"), error))?;
-            Ok(timestamp(described.start_date()))
+            match aws.sfn().describe_execution().execution_arn(arn).send().await {
+                Ok(described) => Ok(timestamp(described.start_date())),
+                Err(error) => match AwsError::of(format!("look at the watchdog `{name}`"), error) {
+                    // DescribeExecution is eventually consistent, and may not know it yet. It is there all the same: a
+                    // date is no reason to fail what was started.
+                    error if error.class == Class::Refused => {
+                        tracing::warn!(%error, "it is dated by this attempt");
+                        Ok(Timestamp::from_secs(watch.start_time).plus(Duration::from_micros(999_999)))
+                    }
+                    error => Err(error),
+                },
+            }
         }
         Err(error) => Err(AwsError::of(action(), error)),
     }

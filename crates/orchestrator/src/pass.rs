@@ -183,8 +183,12 @@ impl<'a> Pass<'a> {
             if self.budget.is_spent() {
                 return Ok(Round::OutOfTime);
             }
-            let Evaluation { cascaded, ready, .. } = self.evaluate();
-            self.record_cascaded(&cascaded, is_cancelled).await?;
+            let Evaluation { cascaded, mut ready, .. } = self.evaluate();
+            if !cascaded.is_empty() {
+                self.record_cascaded(&cascaded, is_cancelled).await?;
+                // A claim that stood may have ended one of them otherwise, and with it what may start.
+                ready = self.evaluate().ready;
+            }
             let is_over = self.now() >= self.plan.deadline;
             if is_over || ready.is_empty() || !self.dispatch_all(&ready).await? {
                 break;
