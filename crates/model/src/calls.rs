@@ -57,7 +57,7 @@ impl Protocol {
             Step::StartWatchdog => start_watchdog(state, pass.started_next()),
             Step::StartTarget => start_target(state, pass.started_next()),
             Step::PutDone => self.put_done(state, pass.ledger),
-            Step::Judge | Step::Look | Step::Cascade | Step::Evaluate => {}
+            Step::Look | Step::Judge | Step::Evaluate => {}
         }
         true
     }

@@ -79,8 +79,7 @@ impl Protocol {
             actions.extend(state.submitters.iter().copied().map(Action::LoseReplyToSubmission));
         }
         if budgets.errors > 0 {
-            let calls =
-                who(state).filter(|(_, pass)| !matches!(pass.step, Step::Judge | Step::Cascade | Step::Evaluate));
+            let calls = who(state).filter(|(_, pass)| !matches!(pass.step, Step::Judge | Step::Evaluate));
             actions.extend(calls.map(|(who, pass)| Action::Fail(who, pass.step)));
         }
         if budgets.throttles > 0 {

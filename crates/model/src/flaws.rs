@@ -43,20 +43,12 @@ pub enum Flaw {
     DoneOverwritten,
     /// `done` is written when the last order is dispatched, not when it has ended.
     DoneBeforeLastResult,
-    /// The clock that the deadline is judged by is read after the results: in between an order may have ended, another
-    /// pass have drawn its conclusions, and the deadline have passed.
-    DeadlineAfterLook,
-    /// A pass that looks at one order alone ends others at the job's deadline.
-    DeadlineOnNarrowLook,
     /// An order that waits is cancelled or timed out in the ledger alone, without its claim.
     WaitingUnclaimed,
-    /// What ends because of a dependency ends in the ledger alone, also while a stop is in force.
+    /// What ends because of a dependency ends in the ledger alone, without its claim.
     CascadeUnclaimed,
-    /// A pass that looks at one order alone ends others because of it, and so knows of no cancellation.
-    CascadeOnNarrowLook,
-    /// Cancellations and the deadline come before the graph: an order that ends because of a dependency can be ended once
-    /// more, in another way.
-    StopBeforeCascade,
+    /// The same, unless a stop is in force and the pass knows it.
+    ClaimsForStopsAlone,
     /// The run item flips to `idle` before the plan is written.
     FlipBeforePlan,
     /// The tick is started after the flip.

@@ -1,13 +1,13 @@
 //! A pass: one orchestrator at work on the run, from the lease to the commit.
 //!
 //! ```text
-//!  Acquire ─▶ Judge ─▶ Look ─▶ stops ─▶ Evaluate ─▶ StartWatchdog ─▶ StartTarget ─▶ … ─▶ Commit ─▶ home
-//!   │    ▲      ▲                           │             ▲    Checkpoint    │             ▲  │
-//!   ▼    │      │                           │             └──────────────────┘             │  │
-//!  Deposit      │                           └─ all ended ─▶ PutDone ───────────────────────┘  │
-//!               └─────────────────────── news came in meanwhile ◀─────────────────────────────┘
+//!  Acquire ─▶ Look ─▶ ends ─▶ Evaluate ─▶ StartWatchdog ─▶ StartTarget ─▶ … ─▶ Commit ─▶ home
+//!   │    ▲      ▲                 │             ▲    Checkpoint    │             ▲  │
+//!   ▼    │      │                 │             └──────────────────┘             │  │
+//!  Deposit      │                 └─ all ended ─▶ PutDone ───────────────────────┘  │
+//!               └──────────────── news came in meanwhile ◀──────────────────────────┘
 //!
-//!  stops: Cascade ─▶ EndOrder… ─▶ cancellations and deadline: EndOrder… ─▶ Cascade ─▶ EndOrder…
+//!  ends: dependencies: EndOrder… ─▶ cancellation: EndOrder… ─▶ Judge ─▶ deadline: EndOrder… ─▶ dependencies: EndOrder…
 //!  near the end of its time: GiveUp ─▶ Wake ─▶ home       after an error: GiveUp ─▶ Lambda delivers the event again
 //! ```
 //!
@@ -20,7 +20,7 @@ use crate::{
     orders::{Order, Orders},
     protocol::Protocol,
     state::{About, Event, Nonce, State, Status},
-    stops::{Phase, Round},
+    stops::Round,
 };
 
 /// Where a pass is: the call that it makes next.
@@ -30,14 +30,12 @@ pub enum Step {
     Acquire,
     /// Counts the wake-up for the holder.
     Deposit,
-    /// Reads the clock: is the job's deadline past?
-    Judge,
     /// Reads the results: the event's, or all.
     Look,
-    /// Reads the clock, and ends what ends because of a dependency: through claims if a stop is in force.
-    Cascade,
     /// Ends the lowest order of those to end.
     EndOrder(EndStep),
+    /// Reads the clock: is the job's deadline past?
+    Judge,
     /// Finds what may start, if the deadline is not past.
     Evaluate,
     /// Starts the watchdog of the lowest order that may start.
@@ -59,7 +57,7 @@ pub enum Step {
 impl Step {
     /// Whether nothing is changed by it.
     pub(crate) fn only_reads(self) -> bool {
-        matches!(self, Self::Judge | Self::Look | Self::Cascade | Self::Evaluate)
+        matches!(self, Self::Look | Self::Judge | Self::Evaluate)
     }
 }
 
@@ -191,21 +189,18 @@ impl Protocol {
                 pass.early = Orders::NONE;
                 let is_alone = pass.news == 1 || self.has(Flaw::AlwaysNarrow);
                 pass.round.is_wide = !is_alone || pass.event.about == About::Wake;
-                self.begin_round(pass)
+                pass.goes_to(Step::Look)
             }
             Step::Acquire if matches!(state.item.status, Status::Idle | Status::Active) => pass.goes_to(Step::Deposit),
             Step::Deposit if applied => Then::Home,
             Step::Deposit => pass.goes_to(Step::Acquire),
-            Step::Judge => {
-                pass.round.is_late = state.is_late;
-                if self.has(Flaw::DeadlineAfterLook) { self.stop(state, pass) } else { pass.goes_to(Step::Look) }
-            }
             Step::Look => {
                 self.look(state, pass);
-                if self.has(Flaw::StopBeforeCascade) { self.judge(state, pass) } else { self.settle(state, pass) }
+                if self.stops_first { self.go_on_from(state, pass) } else { self.cascade(state, pass) }
             }
-            Step::Cascade => self.cascade(state, pass),
             Step::EndOrder(step) => self.go_on_ending(state, pass, step),
+            Step::Judge if state.is_late => self.stop(state, pass, Outcome::TimedOut),
+            Step::Judge => self.go_on_from(state, pass),
             Step::Evaluate => self.evaluate(state, pass),
             Step::StartWatchdog if self.has(Flaw::WatchdogAfterTarget) => self.dispatched(pass),
             Step::StartWatchdog => pass.goes_to(Step::StartTarget),
@@ -220,8 +215,7 @@ impl Protocol {
             Step::Commit if !applied && state.item.owner == Some(pass.nonce) => {
                 // Others came meanwhile: look at everything, still holding the lease.
                 pass.news = state.item.news;
-                pass.round.is_wide = true;
-                self.begin_round(pass)
+                pass.goes_to(Step::Look)
             }
             // No run, not submitted yet, or completed; done, or not ours any more.
             Step::Acquire | Step::Commit | Step::Wake => Then::Home,
@@ -245,12 +239,6 @@ impl Protocol {
         }
     }
 
-    pub(crate) fn begin_round(&self, pass: &mut Pass) -> Then {
-        pass.round.phase = Phase::Results;
-        let judges_first = self.knows_deadline() && !self.has(Flaw::DeadlineAfterLook);
-        pass.goes_to(if judges_first { Step::Judge } else { Step::Look })
-    }
-
     /// Takes over the results that stand.
     fn look(&self, state: &State, pass: &mut Pass) {
         let looked_at = match pass.event.about {
@@ -267,7 +255,6 @@ impl Protocol {
 
     /// On to the graph.
     pub(crate) fn seek(&self, state: &State, pass: &mut Pass) -> Then {
-        // What the look and the clock told is used up.
         pass.round = Round::OVER;
         if self.knows_deadline() { pass.goes_to(Step::Evaluate) } else { self.evaluate(state, pass) }
     }

@@ -6,7 +6,7 @@
 use stateright::{Model, Property};
 
 use crate::{
-    ledger::Letter,
+    ledger::Ledger,
     orders::{MAX_ORDERS, Order, Orders},
     protocol::Protocol,
     state::{State, Status},
@@ -23,9 +23,10 @@ pub enum Invariant {
     DependenciesFirst,
     /// Row 4. A result that stands is never another later.
     FirstResultStands,
-    /// Row 4. The ledger agrees with the results: an order that ended there has the result that it names, or none and
-    /// never started.
+    /// Row 4. The ledger agrees with the results: how an order ended there is what its result says.
     LedgerAgrees,
+    /// Row 4. What ended in the ledger or in `done` has a result.
+    EndedHasResult,
     /// Row 4. An order ends as lost only when the very invocation that claimed it is gone.
     LostIsGone,
     /// Row 5. `done` is written once, when every order has ended, and says of each how it ended.
@@ -112,6 +113,7 @@ impl Invariant {
             Self::DependenciesFirst => "3 dependencies have results first",
             Self::FirstResultStands => "4 the first result stands",
             Self::LedgerAgrees => "4 the ledger agrees with the results",
+            Self::EndedHasResult => "4 what ended has a result",
             Self::LostIsGone => "4 only a worker that is gone is lost",
             Self::DoneWhenOver => "5 done is written once, when all ended",
             Self::NeverStuck => "6 never stuck before completed",
@@ -129,13 +131,15 @@ impl Invariant {
     pub fn holds(self, protocol: &Protocol, state: &State) -> bool {
         match self {
             Self::StartsOnce => state.witness.starts.iter().all(|starts| *starts <= 1),
-            Self::LedgerAgrees => agrees(protocol, state, |order| state.item.ledger.get(order)),
+            Self::LedgerAgrees => agrees(protocol, state, state.item.ledger),
+            Self::EndedHasResult => {
+                let has_results =
+                    |ledger: Ledger| ledger.ended().iter().all(|order| state.store.results[order].is_some());
+                has_results(state.item.ledger) && state.store.done.is_none_or(has_results)
+            }
             Self::DoneWhenOver => {
-                let is_true = state
-                    .store
-                    .done
-                    .is_none_or(|done| protocol.job.is_over(&done) && agrees(protocol, state, |order| done.get(order)));
-                is_true && !state.witness.has_broken(self)
+                let is_true = |done: Ledger| protocol.job.is_over(&done) && agrees(protocol, state, done);
+                state.store.done.is_none_or(is_true) && !state.witness.has_broken(self)
             }
             Self::NeverStuck => {
                 is_settled(state) || protocol.goes_on_by_itself(state) || protocol.tick_is_due(state, &[])
@@ -172,12 +176,11 @@ fn is_settled(state: &State) -> bool {
     matches!(state.item.status, Status::Absent | Status::Submitting(_) | Status::Completed)
 }
 
-/// Whether letters tell the truth of every order that they call ended.
-fn agrees(protocol: &Protocol, state: &State, letter: impl Fn(Order) -> Letter) -> bool {
-    protocol.job.all().iter().all(|order| match (letter(order), state.store.results[order]) {
-        (Letter::Ended(told), Some(result)) => told == result,
-        (Letter::Ended(_), None) => state.witness.starts[order] == 0,
-        (Letter::Queued | Letter::Running, _) => true,
+/// Whether letters and results that both tell how an order ended tell the same.
+fn agrees(protocol: &Protocol, state: &State, letters: Ledger) -> bool {
+    protocol.job.all().iter().all(|order| match (letters.get(order).outcome(), state.store.results[order]) {
+        (Some(told), Some(result)) => told == result,
+        _ => true,
     })
 }
 
@@ -201,6 +204,7 @@ pub(crate) fn properties() -> Vec<Property<Protocol>> {
         DependenciesFirst,
         FirstResultStands,
         LedgerAgrees,
+        EndedHasResult,
         LostIsGone,
         DoneWhenOver,
         NeverStuck,

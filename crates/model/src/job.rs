@@ -32,6 +32,8 @@ impl Job {
     pub const PAIR: Self = Self::of(2, [0, 0, 0, 0]);
     /// 1 waits for 0.
     pub const CHAIN: Self = Self::of(2, [0, 0b1, 0, 0]);
+    /// 2 waits for 1, 1 waits for 0, and 2 alone runs whatever became of 1.
+    pub const CHAIN_TO_TOLERANT: Self = Self { tolerant: Orders::of_bits(0b100), ..Self::of(3, [0, 0b1, 0b10, 0]) };
     /// 1 waits for 0, and 2 waits for nothing.
     pub const CHAIN_AND_ONE: Self = Self::of(3, [0, 0b1, 0, 0]);
     /// 2 waits for 0 and 1.

@@ -29,8 +29,8 @@ pub struct Protocol {
     pub ticks: u8,
     /// Whether exploration begins with the submission, not with an accepted run.
     pub from_submission: bool,
-    /// Whether what ends because of a dependency ends through its claim, always and not only while a stop is in force.
-    pub claims_cascades: bool,
+    /// Whether cancellation and deadline come before what a dependency decided, not after it.
+    pub stops_first: bool,
     /// What is wrong with this variant, as bits.
     flaws: u32,
 }
@@ -38,7 +38,7 @@ pub struct Protocol {
 impl Protocol {
     /// The protocol as it should be, running this job with these faults.
     pub fn new(job: Job, budgets: Budgets) -> Self {
-        Self { job, budgets, passes: 2, ticks: 1, from_submission: false, claims_cascades: false, flaws: 0 }
+        Self { job, budgets, passes: 2, ticks: 1, from_submission: false, stops_first: false, flaws: 0 }
     }
 
     /// With so many orchestrators at once.
@@ -53,10 +53,10 @@ impl Protocol {
         Self { from_submission: true, ..self }
     }
 
-    /// With a claim for every end.
+    /// With cancellation and deadline before what a dependency decided.
     #[must_use]
-    pub fn with_every_end_claimed(self) -> Self {
-        Self { claims_cascades: true, ..self }
+    pub fn stops_first(self) -> Self {
+        Self { stops_first: true, ..self }
     }
 
     /// A variant.
@@ -81,6 +81,10 @@ impl Protocol {
 
     /// Whether anything can happen but faults and the tick.
     pub(crate) fn goes_on_by_itself(&self, state: &State) -> bool {
+        // Whoever is at work goes on. That is so in most states, and counting all that can happen takes long.
+        if !state.passes.is_empty() || !state.workers.is_empty() || !state.invokes.is_empty() {
+            return true;
+        }
         let mut actions = Vec::new();
         self.progress(state, &mut actions);
         !actions.is_empty()

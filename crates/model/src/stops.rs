@@ -1,18 +1,16 @@
 //! What ends without being started, or while it runs: because of a dependency, a cancellation, or the job's deadline.
 //!
 //! ```text
-//!  Results: what follows from the results found ─▶ Stops: cancellation, deadline ─▶ Graph: what follows from those
+//!  Results: what follows from the results found ─▶ Cancellation ─▶ Deadline ─▶ Graph: what follows from those
 //! ```
 //!
-//! What follows from results is the same for every pass, so it comes first, and ends in the ledger alone unless a stop is
-//! in force. Whoever decides for other orders must have looked at everything; the clock by which the deadline is judged
-//! is read before that look, the clock that tells whether a stop is in force after it.
+//! Each of them ends an order through its claim. So the ledger has nothing as ended that has no result, and passes that
+//! know more or less of each other need not come to the same end: the first claim decides.
 
 use crate::{
     flaws::Flaw,
     holder::{EndStep, Pass, Step, Then},
     ledger::{Ledger, Letter, Outcome},
-    orders::Orders,
     protocol::Protocol,
     state::{Claim, State},
 };
@@ -22,8 +20,10 @@ use crate::{
 pub enum Phase {
     /// What follows from the results that it found.
     Results,
-    /// The cancellation and the job's deadline.
-    Stops,
+    /// The run's cancellation.
+    Cancellation,
+    /// The job's deadline.
+    Deadline,
     /// What follows from those.
     Graph,
 }
@@ -33,8 +33,6 @@ pub enum Phase {
 pub struct Round {
     /// Whether it looks at everything.
     pub is_wide: bool,
-    /// Whether it found the deadline past.
-    pub is_late: bool,
     /// Whether it saw that the run is cancelled.
     pub is_cancelled: bool,
     /// How far it has come.
@@ -42,83 +40,70 @@ pub struct Round {
 }
 
 impl Round {
-    /// Nothing of it is used any more.
-    pub(crate) const OVER: Self = Self { is_wide: true, is_late: false, is_cancelled: false, phase: Phase::Results };
+    /// Nothing of it is used any more; and so another begins, if news came in meanwhile.
+    pub(crate) const OVER: Self = Self { is_wide: true, is_cancelled: false, phase: Phase::Results };
 }
 
 impl Protocol {
-    /// What follows from results alone comes first, and once more after the stops.
-    pub(crate) fn settle(&self, state: &State, pass: &mut Pass) -> Then {
-        if self.cascaded(pass).is_empty() {
-            return self.go_on_from(state, pass);
-        }
-        if self.knows_deadline() { pass.goes_to(Step::Cascade) } else { self.cascade(state, pass) }
-    }
-
-    /// Orders that end because of a dependency.
-    fn cascaded(&self, pass: &Pass) -> Orders {
-        let ended = self.job.evaluate(pass.ledger).ledger.ended();
-        ended.iter().filter(|order| pass.ledger.get(*order).outcome().is_none()).collect()
-    }
-
-    /// Ends what ends because of a dependency. That is the same for every pass and needs no claim; but while a stop is in
-    /// force another pass may have claimed the order for that.
+    /// Ends what ends because of a dependency.
     pub(crate) fn cascade(&self, state: &State, pass: &mut Pass) -> Then {
-        if !pass.round.is_wide && !self.has(Flaw::CascadeOnNarrowLook) {
-            // A look at one order alone does not know whether the run is cancelled.
-            pass.round.is_wide = true;
-            return self.begin_round(pass);
-        }
         let settled = self.job.evaluate(pass.ledger).ledger;
         let is_stopped = pass.round.is_cancelled || state.is_late;
-        let is_claimed = is_stopped && !self.has(Flaw::CascadeUnclaimed) || self.claims_cascades;
-        if !is_claimed {
+        if self.has(Flaw::CascadeUnclaimed) || self.has(Flaw::ClaimsForStopsAlone) && !is_stopped {
             pass.ledger = settled;
-            return self.go_on_from(state, pass);
         }
-        for order in self.cascaded(pass).iter() {
-            pass.is_to_end(order, settled.get(order).outcome().unwrap_or(Outcome::Skipped));
+        let before = pass.ledger;
+        for order in self.job.all().iter().filter(|order| before.get(*order).outcome().is_none()) {
+            if let Some(outcome) = settled.get(order).outcome() {
+                pass.is_to_end(order, outcome);
+            }
         }
-        pass.goes_to(Step::EndOrder(EndStep::Claim))
+        self.end_each(state, pass)
+    }
+
+    /// Cancels, or times out at the job's deadline, everything that has not ended.
+    pub(crate) fn stop(&self, state: &State, pass: &mut Pass, outcome: Outcome) -> Then {
+        let before = pass.ledger;
+        for order in self.job.all().iter().filter(|order| before.get(*order).outcome().is_none()) {
+            if self.has(Flaw::WaitingUnclaimed) && !self.job.may_have_been_dispatched(&before, order) {
+                pass.ledger.set(order, Letter::Ended(outcome));
+            } else {
+                pass.is_to_end(order, outcome);
+            }
+        }
+        self.end_each(state, pass)
     }
 
     /// Goes on when everything of a phase has ended, or was asked to stop.
-    fn go_on_from(&self, state: &State, pass: &mut Pass) -> Then {
+    pub(crate) fn go_on_from(&self, state: &State, pass: &mut Pass) -> Then {
         match pass.round.phase {
-            Phase::Results => self.judge(state, pass),
-            Phase::Stops => {
+            Phase::Results => {
+                pass.round.phase = Phase::Cancellation;
+                if pass.round.is_cancelled {
+                    self.stop(state, pass, Outcome::Cancelled)
+                } else {
+                    self.go_on_from(state, pass)
+                }
+            }
+            Phase::Cancellation => {
+                pass.round.phase = Phase::Deadline;
+                if self.knows_deadline() { pass.goes_to(Step::Judge) } else { self.go_on_from(state, pass) }
+            }
+            Phase::Deadline => {
                 pass.round.phase = Phase::Graph;
-                self.settle(state, pass)
+                self.cascade(state, pass)
             }
             Phase::Graph => self.seek(state, pass),
         }
     }
 
-    /// Reads the clock, if it was not read before the look.
-    pub(crate) fn judge(&self, state: &State, pass: &mut Pass) -> Then {
-        let judges_now = self.has(Flaw::DeadlineAfterLook) && self.knows_deadline();
-        if judges_now { pass.goes_to(Step::Judge) } else { self.stop(state, pass) }
-    }
-
-    /// Cancels, or times out at the job's deadline, everything that has not ended, through its claim.
-    pub(crate) fn stop(&self, state: &State, pass: &mut Pass) -> Then {
-        pass.round.phase = Phase::Stops;
-        // A look at one order alone does not know what became of the others since the ledger was saved.
-        let is_over = pass.round.is_late && (pass.round.is_wide || self.has(Flaw::DeadlineOnNarrowLook));
-        if !pass.round.is_cancelled && !is_over {
-            return self.go_on_from(state, pass);
+    /// Ends the orders that are to end, each through its claim.
+    fn end_each(&self, state: &State, pass: &mut Pass) -> Then {
+        if !pass.to_end.is_empty() {
+            return pass.goes_to(Step::EndOrder(EndStep::Claim));
         }
-        let outcome = if pass.round.is_cancelled { Outcome::Cancelled } else { Outcome::TimedOut };
-        let before = pass.ledger;
-        for order in self.job.all().iter().filter(|order| before.get(*order).outcome().is_none()) {
-            let is_open = self.job.may_have_been_dispatched(&before, order);
-            if !is_open && self.has(Flaw::WaitingUnclaimed) {
-                pass.ledger.set(order, Letter::Ended(outcome));
-            } else if pass.round.is_wide || before.get(order) != Letter::Running {
-                pass.is_to_end(order, outcome);
-            }
-        }
-        if pass.to_end.is_empty() { self.go_on_from(state, pass) } else { pass.goes_to(Step::EndOrder(EndStep::Claim)) }
+        pass.endings = Ledger::default();
+        self.go_on_from(state, pass)
     }
 
     pub(crate) fn go_on_ending(&self, state: &State, pass: &mut Pass, step: EndStep) -> Then {
@@ -136,10 +121,6 @@ impl Protocol {
             _ => {}
         }
         pass.to_end.remove(order);
-        if !pass.to_end.is_empty() {
-            return pass.goes_to(Step::EndOrder(EndStep::Claim));
-        }
-        pass.endings = Ledger::default();
-        self.go_on_from(state, pass)
+        self.end_each(state, pass)
     }
 }

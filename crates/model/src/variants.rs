@@ -86,6 +86,10 @@ pub fn correct() -> Vec<Named> {
             Protocol::new(Job::CHAIN.tolerant(), Budgets { deadlines: 1, cancels: 1, zombies: 1, timeouts: 1, ..NONE }),
         ),
         (
+            "chain of three, the last tolerant: cancellation, zombie, crash of a worker",
+            Protocol::new(Job::CHAIN_TO_TOLERANT, Budgets { cancels: 1, zombies: 1, worker_crashes: 1, ..NONE }),
+        ),
+        (
             "chain: deadline, cancellation, zombie, timeout",
             chain(Budgets { deadlines: 1, cancels: 1, zombies: 1, timeouts: 1, ..NONE }),
         ),
@@ -167,9 +171,11 @@ pub fn larger() -> Vec<Named> {
             Protocol::new(Job::FAN_IN, Budgets { cancels: 1, crashes: 1, zombies: 1, timeouts: 1, ..NONE }),
         ),
         (
-            "always claimed, chain and one more: deadline, zombie, timeout",
-            without_rules(Job::CHAIN_AND_ONE, Budgets { deadlines: 1, zombies: 1, timeouts: 1, ..NONE })
-                .with_every_end_claimed(),
+            "chain of three, the last tolerant: deadline, cancellation, zombie, crash of a worker",
+            Protocol::new(
+                Job::CHAIN_TO_TOLERANT,
+                Budgets { deadlines: 1, cancels: 1, zombies: 1, worker_crashes: 1, ..NONE },
+            ),
         ),
         (
             "fan-in, three passes: crash, zombie, duplicate",
@@ -211,7 +217,6 @@ impl Flaw {
     }
 
     fn setting(self) -> (&'static str, Job, Budgets, Invariant) {
-        let deadline = Budgets { deadlines: 1, zombies: 1, early_ticks: 1, ..NONE };
         let cancellation = Budgets { cancels: 1, zombies: 1, timeouts: 1, early_ticks: 1, ..NONE };
         let crash = Budgets { crashes: 1, ..NONE };
         let duplicate = Budgets { duplicates: 1, ..NONE };
@@ -271,29 +276,14 @@ impl Flaw {
             ),
             Self::DoneOverwritten => ("`done` without `If-None-Match`", Job::ONE, crash, Invariant::DoneWhenOver),
             Self::DoneBeforeLastResult => ("`done` before the last result", Job::ONE, NONE, Invariant::DoneWhenOver),
-            Self::DeadlineAfterLook => (
-                "the clock read after the results",
-                Job::CHAIN,
-                Budgets { worker_crashes: 1, ..deadline },
-                Invariant::DoneWhenOver,
-            ),
-            Self::DeadlineOnNarrowLook => (
-                "the deadline judged on one order's result",
-                Job::CHAIN_AND_ONE,
-                Budgets { deadlines: 1, zombies: 1, timeouts: 1, ..NONE },
-                Invariant::DoneWhenOver,
-            ),
-            Self::CascadeOnNarrowLook => {
-                ("what a dependency decided, on one order's result", Job::CHAIN, cancellation, Invariant::DoneWhenOver)
-            }
-            Self::StopBeforeCascade => {
-                ("cancellations before what a dependency decided", Job::CHAIN, cancellation, Invariant::DoneWhenOver)
-            }
             Self::WaitingUnclaimed => {
                 ("a waiting order is stopped in the ledger alone", Job::CHAIN, cancellation, Invariant::DoneWhenOver)
             }
-            Self::CascadeUnclaimed => (
-                "what a dependency decided, without claims during a stop",
+            Self::CascadeUnclaimed => {
+                ("what a dependency decided, without a claim", Job::CHAIN, cancellation, Invariant::DoneWhenOver)
+            }
+            Self::ClaimsForStopsAlone => (
+                "claims for stops alone: a zombie at the cancellation",
                 Job::CHAIN,
                 cancellation,
                 Invariant::DoneWhenOver,
@@ -304,55 +294,56 @@ impl Flaw {
     }
 }
 
-/// The protocol before this model mended it, and one crash, between `done` and the commit.
+/// The protocol as it was built first, and one crash, between `done` and the commit.
 pub fn first_built_with_a_crash() -> Variant {
     let budgets = Budgets { deadlines: 1, crashes: 1, worker_crashes: 1, ..NONE };
     let name = "as first built: a crash between `done` and commit";
-    Variant { name, protocol: first_built(Job::CHAIN, budgets), breaks: Invariant::DoneWhenOver }
+    Variant { name, protocol: first_built(budgets), breaks: Invariant::DoneWhenOver }
 }
 
-/// The protocol before this model mended it, and a zombie at the job's deadline.
+/// The protocol as it was built first, and a zombie at the job's deadline.
 pub fn first_built_with_a_zombie() -> Variant {
     let budgets = Budgets { deadlines: 1, zombies: 1, early_ticks: 1, ..NONE };
     let name = "as first built: a zombie at the deadline";
-    Variant { name, protocol: first_built(Job::CHAIN, budgets), breaks: Invariant::NoLateStart }
+    Variant { name, protocol: first_built(budgets), breaks: Invariant::NoLateStart }
 }
 
-fn first_built(job: Job, budgets: Budgets) -> Protocol {
-    without_rules(job, budgets).with(Flaw::StopBeforeCascade).with(Flaw::WaitingUnclaimed).with(Flaw::CascadeUnclaimed)
+fn first_built(budgets: Budgets) -> Protocol {
+    Protocol::new(Job::CHAIN, budgets).stops_first().with(Flaw::WaitingUnclaimed).with(Flaw::CascadeUnclaimed)
 }
 
-/// Its first mend: every stop through its claim, and so what a dependency decided while a stop is in force; the clock and
-/// the narrow looks as they were. A zombie at the cancellation.
-pub fn mended_by_claims_alone() -> Variant {
-    let budgets = Budgets { cancels: 1, zombies: 1, timeouts: 1, early_ticks: 1, ..NONE };
-    let name = "claims alone: a zombie at the cancellation";
-    Variant { name, protocol: without_rules(Job::CHAIN, budgets), breaks: Invariant::DoneWhenOver }
+/// What a dependency decided, without a claim, and behind it an order that runs all the same.
+pub fn cascade_unclaimed_and_one_behind() -> Variant {
+    let budgets = Budgets { worker_crashes: 1, ..NONE };
+    let name = "what a dependency decided, without a claim, and an order behind it";
+    let protocol = Protocol::new(Job::CHAIN_TO_TOLERANT, budgets).with(Flaw::CascadeUnclaimed);
+    Variant { name, protocol, breaks: Invariant::DependenciesFirst }
 }
 
-/// Another protocol, which must hold as well: whatever ends because of a dependency ends through its claim, always. Then
-/// it does not matter when the clock is read, or what a narrow look knows.
-pub fn always_claimed() -> Vec<Named> {
-    let always = |job, budgets| without_rules(job, budgets).with_every_end_claimed();
+/// The protocol as it was mended first, and a zombie at the job's deadline.
+pub fn claims_for_stops_alone_with_a_late_zombie() -> Variant {
+    let budgets = Budgets { deadlines: 1, zombies: 1, worker_crashes: 1, early_ticks: 1, ..NONE };
+    let name = "claims for stops alone: a zombie at the deadline";
+    let protocol = Protocol::new(Job::CHAIN, budgets).with(Flaw::ClaimsForStopsAlone);
+    Variant { name, protocol, breaks: Invariant::DoneWhenOver }
+}
+
+/// The protocol with another order of things, which must hold as well: cancellation and deadline before what a
+/// dependency decided.
+pub fn stops_first() -> Vec<Named> {
+    let stops_first = |job, budgets| Protocol::new(job, budgets).stops_first();
     vec![
         (
-            "always claimed, chain: cancellation, zombie, timeout, early tick",
-            always(Job::CHAIN, Budgets { cancels: 1, zombies: 1, timeouts: 1, early_ticks: 1, ..NONE }),
+            "stops first, chain: deadline, cancellation, zombie, timeout",
+            stops_first(Job::CHAIN, Budgets { deadlines: 1, cancels: 1, zombies: 1, timeouts: 1, ..NONE }),
         ),
         (
-            "always claimed, chain: deadline, zombie, crash of a worker, early tick",
-            always(Job::CHAIN, Budgets { deadlines: 1, zombies: 1, worker_crashes: 1, early_ticks: 1, ..NONE }),
+            "stops first, tolerant chain: deadline, cancellation, zombie, timeout",
+            stops_first(Job::CHAIN.tolerant(), Budgets { deadlines: 1, cancels: 1, zombies: 1, timeouts: 1, ..NONE }),
         ),
         (
-            "always claimed, chain: deadline, cancellation, zombie, timeout",
-            always(Job::CHAIN, Budgets { deadlines: 1, cancels: 1, zombies: 1, timeouts: 1, ..NONE }),
+            "stops first, chain: cancellation, crash, zombie, timeout",
+            stops_first(Job::CHAIN, Budgets { cancels: 1, crashes: 1, zombies: 1, timeouts: 1, ..NONE }),
         ),
     ]
-}
-
-fn without_rules(job: Job, budgets: Budgets) -> Protocol {
-    Protocol::new(job, budgets)
-        .with(Flaw::DeadlineAfterLook)
-        .with(Flaw::DeadlineOnNarrowLook)
-        .with(Flaw::CascadeOnNarrowLook)
 }

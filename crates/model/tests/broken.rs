@@ -36,12 +36,9 @@ must_be_found! {
     result_that_overwrites: ResultOverwritten,
     done_that_overwrites: DoneOverwritten,
     done_before_the_last_result: DoneBeforeLastResult,
-    clock_read_after_the_results: DeadlineAfterLook,
-    deadline_judged_on_one_result: DeadlineOnNarrowLook,
-    cancellations_before_the_graph: StopBeforeCascade,
-    deciding_for_others_on_one_result: CascadeOnNarrowLook,
     waiting_order_stopped_in_the_ledger_alone: WaitingUnclaimed,
-    cascade_without_a_claim_during_a_stop: CascadeUnclaimed,
+    cascade_without_a_claim: CascadeUnclaimed,
+    claims_for_stops_alone: ClaimsForStopsAlone,
     flip_before_the_plan: FlipBeforePlan,
     tick_after_the_flip: TickAfterFlip,
 }
@@ -57,8 +54,13 @@ fn as_first_built_with_a_zombie() {
 }
 
 #[test]
-fn mended_by_claims_alone() {
-    find(variants::mended_by_claims_alone());
+fn cascade_without_a_claim_and_one_behind_it() {
+    find(variants::cascade_unclaimed_and_one_behind());
+}
+
+#[test]
+fn claims_for_stops_alone_with_a_late_zombie() {
+    find(variants::claims_for_stops_alone_with_a_late_zombie());
 }
 
 fn find(variant: Variant) {

@@ -16,8 +16,8 @@ fn the_protocol_holds() {
 }
 
 #[test]
-fn it_would_hold_with_every_end_claimed() {
-    explore_all(variants::always_claimed());
+fn it_would_hold_with_cancellation_and_deadline_first() {
+    explore_all(variants::stops_first());
 }
 
 #[test]
