@@ -222,6 +222,11 @@ impl<'a> Reported<'a> {
         Self { stored, status: status.unwrap_or("failed"), writer: stored.text("writer") }
     }
 
+    /// Whether it says that the order did not run because of a dependency.
+    pub(crate) fn is_skipped(&self) -> bool {
+        self.stored.field("skipped").is_some_and(|skipped| *skipped == true)
+    }
+
     /// A time in it, in engine time.
     pub(crate) fn at(&self, field: &str) -> Option<u64> {
         times::micros(self.stored.field(field)?)
@@ -235,7 +240,7 @@ fn is_readable(result: &Stored) -> bool {
     holds(&["log", "reason", "writer", "log_location"], Value::is_string)
         && holds(&["exit_code"], Value::is_i64)
         && holds(&["schema_version", "failed_command"], Value::is_u64)
-        && holds(&["log_truncated"], Value::is_boolean)
+        && holds(&["log_truncated", "skipped"], Value::is_boolean)
         && holds(&["events"], Value::is_array)
         && holds(&["started_at", "finished_at"], |time| time.is_string() || time.is_number())
 }

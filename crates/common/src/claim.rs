@@ -1,5 +1,4 @@
-//! Claims: who may run an order, decided once. And `end_order`, the one way in which the engine itself ends an order
-//! that was or may have been dispatched.
+//! Claims: who may run an order, decided once. And `end_order`, the one way in which the engine itself ends an order.
 //!
 //! Before anything of an order starts, its worker writes `tmp/claims/<run>/<order>.json` if there is none. Lambda delivers
 //! asynchronous events more than once and up to six hours late, and a dispatch may be repeated after a crash; the claim
@@ -20,7 +19,7 @@
 //! What is claimed is a [`Share`]: an order, or of an SSM order what one instance does. [`crate::fleet`] puts the shares
 //! of such an order together.
 
-use std::time::Duration;
+use std::{ops::Not, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
@@ -60,12 +59,15 @@ pub struct Claim {
     /// Why the engine ended it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// Whether the engine ended it because of a dependency.
+    #[serde(default, skip_serializing_if = "Not::not")]
+    pub skipped: bool,
 }
 
 impl Claim {
     /// A claim of this invocation.
     pub fn of_worker(by: String, now: Timestamp) -> Self {
-        Self { nonce: fresh_nonce(), by, at: now, status: None, reason: None }
+        Self { nonce: fresh_nonce(), by, at: now, status: None, reason: None, skipped: false }
     }
 
     pub(crate) fn of_engine(ending: &Ending, now: Timestamp) -> Self {
@@ -75,13 +77,14 @@ impl Claim {
             at: now,
             status: Some(ending.outcome),
             reason: Some(ending.reason.clone()),
+            skipped: ending.skipped,
         }
     }
 
     /// The ending, if the engine holds the claim.
     pub fn ending(&self) -> Option<Ending> {
-        let reason = self.reason.clone().unwrap_or_default();
-        self.status.filter(|_| self.by == ENGINE).map(|outcome| Ending { outcome, reason })
+        let outcome = self.status.filter(|_| self.by == ENGINE)?;
+        Some(Ending { outcome, reason: self.reason.clone().unwrap_or_default(), skipped: self.skipped })
     }
 }
 
@@ -110,6 +113,15 @@ pub struct Ending {
     pub outcome: Outcome,
     /// Why, in a sentence for the user.
     pub reason: String,
+    /// Whether it is because of a dependency.
+    pub skipped: bool,
+}
+
+impl Ending {
+    /// One that has nothing to do with a dependency.
+    pub fn new(outcome: Outcome, reason: impl Into<String>) -> Self {
+        Self { outcome, reason: reason.into(), skipped: false }
+    }
 }
 
 /// Where an order that is being ended stands.
@@ -226,7 +238,7 @@ impl<'a> Claims<'a> {
         }
         // Lambda's duplicates share a request id: the one that failed may not be the one that runs. That one stops.
         let request = self.request_stop(share, otherwise, now).await?;
-        self.write_result(share, &Ending { outcome: request.status, reason: request.reason }, now).await.map(Some)
+        self.write_result(share, &Ending::new(request.status, request.reason), now).await.map(Some)
     }
 
     /// Completes an ending that its writer did not: the claim is the engine's, a result is missing.
@@ -269,7 +281,7 @@ impl<'a> Claims<'a> {
             tracing::warn!(%error, run_id = %self.run, order = %share, "the target's own stop failed");
         }
         let reason = format!("{}; its worker did not report within the time to stop", request.reason);
-        self.write_result(share, &Ending { outcome: request.status, reason }, now).await
+        self.write_result(share, &Ending::new(request.status, reason), now).await
     }
 
     /// Asks the worker to stop; gives the first request, which stands.
@@ -283,7 +295,8 @@ impl<'a> Claims<'a> {
     }
 
     pub(crate) async fn write_result(&self, share: &Share, ending: &Ending, now: Timestamp) -> Result<Ended, AwsError> {
-        self.put_result(share, OrderResult::of_engine(ending.outcome, &ending.reason, now), now).await
+        let result = OrderResult::of_engine(ending.outcome, &ending.reason, now);
+        self.put_result(share, OrderResult { skipped: ending.skipped, ..result }, now).await
     }
 
     pub(crate) async fn put_result(

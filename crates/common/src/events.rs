@@ -52,8 +52,9 @@ impl Kind {
     }
 
     /// What the end of an order is reported as.
-    pub const fn of(outcome: Outcome) -> Self {
-        match outcome {
+    const fn of(result: &OrderResult) -> Self {
+        match result.status {
+            Outcome::Failed if result.skipped => Self::DependencyFailed,
             Outcome::Succeeded | Outcome::Failed => Self::Completed,
             Outcome::TimedOut => Self::TimedOut,
             Outcome::Cancelled => Self::Cancelled,
@@ -167,7 +168,7 @@ impl Recorder<'_> {
             events.push(event);
         }
         let last = events.iter().map(|event| event.epoch).max().map_or(end, |last| last.max(end));
-        let ending = self.of_order(order, name, Kind::of(result.status), result.status.as_str(), free(last));
+        let ending = self.of_order(order, name, Kind::of(result), result.status.as_str(), free(last));
         events.push(ending.message(result.reason.clone()));
         events
     }

@@ -2,6 +2,8 @@
 //!
 //! `{"status": …, "log": …}` is enough. What a foreign writer got wrong fails that order and nothing else.
 
+use std::ops::Not;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{clock::Timestamp, status::Outcome, worker_event::WorkerEvent};
@@ -42,6 +44,9 @@ pub struct OrderResult {
     /// Who wrote this, as in the claim.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub writer: Option<String>,
+    /// Whether the engine ended the order because of a dependency; nothing of it was started.
+    #[serde(default, skip_serializing_if = "Not::not")]
+    pub skipped: bool,
     /// Whether `log` is not the whole output.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub log_truncated: Option<bool>,
@@ -66,6 +71,7 @@ impl OrderResult {
             started_at: None,
             finished_at: Some(at),
             writer: Some("engine".to_owned()),
+            skipped: false,
             log_truncated: None,
             log_location: None,
             events: Vec::new(),

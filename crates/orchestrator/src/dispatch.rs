@@ -96,7 +96,7 @@ impl Pass<'_> {
         }
         let mut ended = Vec::new();
         for (order, reason) in refused {
-            let ending = Ending { outcome: Outcome::Failed, reason };
+            let ending = Ending::new(Outcome::Failed, reason);
             if let Ended::Yes(result, written_at) = self.end_order(order, &ending).await? {
                 ended.push((order, result, written_at));
             }

@@ -25,7 +25,6 @@ use common::{
 use crate::{
     Budget, PassError, Settings, is_narrow,
     lease::{self, Lease},
-    record::Unstarted,
     results::News,
 };
 
@@ -148,34 +147,19 @@ impl<'a> Pass<'a> {
     }
 
     /// One look and everything that follows from it.
-    ///
-    /// What ends because of a dependency is ended without a claim, and must not meet a stop of the same order that another
-    /// pass has begun. Hence: whoever decides so has looked at everything; the clock by which the deadline is judged is read
-    /// before the look, so that who stops has seen every result there was before; and the clock that says whether a stop is
-    /// in force, in [`Self::record_cascaded`], is read after it. The model in `crates/model` shows what happens otherwise.
     async fn round(&mut self, only: Option<&Callback>) -> Result<Round, PassError> {
         if self.ledger.statuses().iter().all(|status| *status == Status::Queued) {
             let started = self.recorder().of_job(Kind::JobStarted, Status::Running.as_str(), self.plan.created_at);
             events::write(self.aws, &self.settings.order_events_table, vec![started]).await?;
         }
-        let mut looked_at = self.now();
-        let mut news = self.look(only).await?;
-        self.record_results(std::mem::take(&mut news.results)).await?;
-        let mut is_wide = only.is_none();
-        if !is_wide && !self.evaluate().cascaded.is_empty() {
-            // Who looked at one order alone knows of no cancellation, and must not decide for others.
-            looked_at = self.now();
-            news = self.look(None).await?;
-            self.record_results(std::mem::take(&mut news.results)).await?;
-            is_wide = true;
-        }
-        // First of all what follows from results alone: it is the same for every pass, and one that died may have said so.
-        let is_cancelled = !news.cancelled.is_empty();
-        self.record_cascaded(&self.evaluate().cascaded, is_cancelled).await?;
-        if is_cancelled {
+        let news = self.look(only).await?;
+        self.record_results(news.results).await?;
+        // Before any stop: what waits for an order that failed has failed as well, whoever looks, and when.
+        self.end_cascaded().await?;
+        if !news.cancelled.is_empty() {
             self.apply_cancellations(&news.cancelled).await?;
         }
-        if is_wide && looked_at >= self.plan.deadline {
+        if self.is_over() {
             self.apply_deadline().await?;
         }
         // An order that cannot be started ends at once, and what waits for it is looked at again.
@@ -183,18 +167,17 @@ impl<'a> Pass<'a> {
             if self.budget.is_spent() {
                 return Ok(Round::OutOfTime);
             }
-            let Evaluation { cascaded, mut ready, .. } = self.evaluate();
-            if !cascaded.is_empty() {
-                self.record_cascaded(&cascaded, is_cancelled).await?;
-                // A claim that stood may have ended one of them otherwise, and with it what may start.
-                ready = self.evaluate().ready;
-            }
-            let is_over = self.now() >= self.plan.deadline;
-            if is_over || ready.is_empty() || !self.dispatch_all(&ready).await? {
+            self.end_cascaded().await?;
+            let ready = self.evaluate().ready;
+            if self.is_over() || ready.is_empty() || !self.dispatch_all(&ready).await? {
                 break;
             }
         }
         Ok(if self.budget.is_spent() { Round::OutOfTime } else { Round::Settled })
+    }
+
+    fn is_over(&self) -> bool {
+        self.now() >= self.plan.deadline
     }
 
     /// Looks at what a message names, or at everything.
@@ -211,27 +194,17 @@ impl<'a> Pass<'a> {
         graph::evaluate(&self.nodes, &self.plan.topological_order, &self.ledger, limits)
     }
 
-    /// Ends orders because of their dependencies. That needs no claim, because it is the same for every pass; unless
-    /// something is cancelled, or the job's time is over: then another pass may have claimed one of them for that and died
-    /// before it wrote the result.
-    async fn record_cascaded(&mut self, cascaded: &[(usize, Outcome)], is_cancelled: bool) -> Result<(), PassError> {
-        let is_stopped = is_cancelled || self.now() >= self.plan.deadline;
-        let mut ends = Vec::with_capacity(cascaded.len());
-        for &(index, outcome) in cascaded {
-            let order = OrderNum::of_index(index);
-            let (kind, verb) = match outcome {
-                Outcome::Cancelled => (Kind::Cancelled, "was cancelled"),
-                _ => (Kind::DependencyFailed, "did not succeed"),
-            };
-            let names: Vec<String> = self.culprits(index, cascaded, outcome).map(|name| format!("`{name}`")).collect();
+    /// Ends orders because of their dependencies, each through its claim: another pass may be about to stop one of them.
+    async fn end_cascaded(&mut self) -> Result<(), PassError> {
+        let cascaded = self.evaluate().cascaded;
+        let ending = |&(index, outcome): &(usize, Outcome)| {
+            let verb = if outcome == Outcome::Cancelled { "was cancelled" } else { "did not succeed" };
+            let names: Vec<String> = self.culprits(index, &cascaded, outcome).map(|name| format!("`{name}`")).collect();
             let reason = format!("{} {verb}", names.join(", "));
-            ends.push(Unstarted { order, outcome, kind, reason });
-        }
-        if is_stopped {
-            let ends = ends.into_iter().map(|end| (end.order, Ending { outcome: end.outcome, reason: end.reason }));
-            return self.end_each(ends.collect()).await;
-        }
-        self.record_unstarted(ends).await
+            (OrderNum::of_index(index), Ending { outcome, reason, skipped: true })
+        };
+        let each = cascaded.iter().map(ending).collect();
+        self.end_each(each).await
     }
 
     /// Names of the dependencies that made the order end so, in the ledger or in this very cascade.

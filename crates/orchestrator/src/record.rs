@@ -7,7 +7,7 @@ use common::{
     keys,
     outcome::OrderResult,
     rows::Ending,
-    status::{Outcome, Status},
+    status::Status,
     target::Target,
 };
 use futures::{StreamExt as _, TryStreamExt as _, stream};
@@ -16,15 +16,6 @@ use crate::{PassError, pass::Pass};
 
 /// Rows written at once.
 pub(crate) const PARALLEL: usize = 16;
-
-/// The end of an order that has no result, because nothing of it ever started.
-#[derive(Clone, Debug)]
-pub(crate) struct Unstarted {
-    pub(crate) order: OrderNum,
-    pub(crate) outcome: Outcome,
-    pub(crate) kind: Kind,
-    pub(crate) reason: String,
-}
 
 impl Pass<'_> {
     /// Records results.
@@ -79,33 +70,5 @@ impl Pass<'_> {
             events.insert(0, event.execution_url(&urls.execution));
         }
         Ok(events)
-    }
-
-    /// Records ends without results.
-    pub(crate) async fn record_unstarted(&mut self, unstarted: Vec<Unstarted>) -> Result<(), PassError> {
-        let this = &*self;
-        let written: Vec<Event> = stream::iter(&unstarted)
-            .map(|one| async move {
-                let now = this.now();
-                let ending = Ending {
-                    outcome: one.outcome,
-                    at: now,
-                    started_at: None,
-                    reason: Some(&one.reason),
-                    log_location: None,
-                };
-                let at = this.rows().ended(&this.item.run_id, one.order, ending, now).await?.ended_at;
-                let name = &this.planned(one.order)?.name;
-                let event = this.recorder().of_order(one.order, name, one.kind, one.outcome.as_str(), at);
-                Ok::<_, PassError>(event.message(Some(one.reason.clone())))
-            })
-            .buffered(PARALLEL)
-            .try_collect()
-            .await?;
-        events::write(self.aws, &self.settings.order_events_table, written).await?;
-        for one in unstarted {
-            self.step(one.order, Status::Ended(one.outcome))?;
-        }
-        Ok(())
     }
 }

@@ -1,4 +1,4 @@
-//! Cancelling and the job's deadline: every order that has not ended is ended through its claim.
+//! How a pass ends orders: always through their claims. Cancelling, and the job's deadline.
 
 use std::time::Duration;
 
@@ -12,20 +12,23 @@ use futures::{StreamExt as _, TryStreamExt as _, stream};
 
 use crate::{PassError, pass::Pass, record::PARALLEL};
 
+/// Orders that are ended between two looks at the time that is left.
+const CHUNK: usize = 500;
+
 impl Pass<'_> {
     /// Cancels what was asked for.
     pub(crate) async fn apply_cancellations(&mut self, cancelled: &[OrderNum]) -> Result<(), PassError> {
         let whole_run = cancelled.contains(&OrderNum::RUN);
         let reason = if whole_run { "the run was cancelled" } else { "the order was cancelled" };
         let chosen: Vec<OrderNum> = if whole_run { self.numbers().collect() } else { cancelled.to_vec() };
-        self.end_all(chosen, &Ending { outcome: Outcome::Cancelled, reason: reason.to_owned() }).await
+        self.end_all(chosen, &Ending::new(Outcome::Cancelled, reason)).await
     }
 
     /// Times everything out: the job's time is over.
     pub(crate) async fn apply_deadline(&mut self) -> Result<(), PassError> {
         let seconds = self.plan.created_at.until(self.plan.deadline).as_secs();
         let reason = format!("the job's time of {seconds} s is over");
-        self.end_all(self.numbers().collect(), &Ending { outcome: Outcome::TimedOut, reason }).await
+        self.end_all(self.numbers().collect(), &Ending::new(Outcome::TimedOut, reason)).await
     }
 
     /// Ends those of the orders that have not ended, each through its claim.
@@ -39,11 +42,21 @@ impl Pass<'_> {
         self.end_each(each).await
     }
 
-    /// Ends orders through their claims, each as it is to end.
+    /// Ends orders through their claims, each as it is to end; as many as there is time for.
     pub(crate) async fn end_each(&mut self, orders: Vec<(OrderNum, Ending)>) -> Result<(), PassError> {
+        for chunk in orders.chunks(CHUNK) {
+            if self.budget.is_spent() {
+                break;
+            }
+            self.end_chunk(chunk).await?;
+        }
+        Ok(())
+    }
+
+    async fn end_chunk(&mut self, orders: &[(OrderNum, Ending)]) -> Result<(), PassError> {
         let this = &*self;
         let ended: Vec<_> = stream::iter(orders)
-            .map(|(order, ending)| async move { Ok::<_, PassError>((order, this.end_order(order, &ending).await?)) })
+            .map(|(order, ending)| async move { Ok::<_, PassError>((*order, this.end_order(*order, ending).await?)) })
             .buffered(PARALLEL)
             .try_collect()
             .await?;

@@ -67,7 +67,7 @@ fn wait_or_end(due: Timestamp, now: Timestamp, reason: impl FnOnce() -> (Outcome
         return Decision::Wait(due);
     }
     let (outcome, reason) = reason();
-    Decision::End(Ending { outcome, reason })
+    Decision::End(Ending::new(outcome, reason))
 }
 
 impl Decision {
@@ -102,7 +102,7 @@ mod tests {
     }
 
     fn claim(by: &str, at: u64) -> Claim {
-        Claim { nonce: "n".to_owned(), by: by.to_owned(), at: Timestamp::from_secs(at), status: None, reason: None }
+        Claim { by: by.to_owned(), ..Claim::of_worker(String::new(), Timestamp::from_secs(at)) }
     }
 
     fn at(secs: u64) -> Timestamp {

@@ -199,7 +199,7 @@ impl Invocation<'_> {
         };
         let is_fresh = claim.at.until(self.now()) < FRESH;
         if !is_fresh && let Some(request) = self.desk.stop_request().await? {
-            return Ok(self.ended(claim, &Ending { outcome: request.status, reason: request.reason }));
+            return Ok(self.ended(claim, &Ending::new(request.status, request.reason)));
         }
         let log = Log { desk: &self.desk, file, clock: self.settings.clock };
         let (tell, stop) = watch::channel(None);
@@ -227,6 +227,7 @@ impl Invocation<'_> {
             failed_command: finished.failed_command,
             started_at: Some(finished.started_at),
             finished_at: Some(finished.finished_at),
+            skipped: false,
             writer: Some(claim.by.clone()),
             log_truncated: Some(capture.truncated()),
             log_location,

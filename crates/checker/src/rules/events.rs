@@ -88,7 +88,7 @@ fn check_ending(order: &OrderView<'_>, found: &mut Found) {
         return found.add(4, format!("{name} has these events of its end, not one: {kinds:?}"));
     };
     let should = match (order.status, order.whole.result) {
-        ("failed", None) => "dependency_failed",
+        ("failed", Some(result)) if result.is_skipped() => "dependency_failed",
         ("succeeded" | "failed", _) => "completed",
         (other, _) => other,
     };

@@ -4,60 +4,63 @@
 use super::Found;
 use crate::{
     expected::fate,
-    view::{OrderView, View},
+    view::{OrderView, Reported, View},
 };
 
 pub(super) fn check(view: &View<'_>, found: &mut Found) {
     for order in &view.orders {
         let dependencies = view.dependencies(order).map(|dependency| dependency.status);
         let fate = fate(order.order.must_succeed, dependencies);
-        if order.whole.result.is_some() {
-            check_reported(view, order, fate, found);
-        } else {
-            check_unstarted(view, order, fate, found);
+        match order.whole.result {
+            Some(result) => check_result(view, order, &result, fate, found),
+            None => found.add(4, format!("{} ended as `{}` without a result", order.whole.name, order.status)),
+        }
+        if let Some(fate) = fate {
+            check_not_run(order, fate, found);
         }
     }
 }
 
-fn check_reported(view: &View<'_>, order: &OrderView<'_>, fate: Option<&str>, found: &mut Found) {
+/// Whether the result can be: who else but a dependency, a request or the deadline ends what did not end by itself?
+fn check_result(view: &View<'_>, order: &OrderView<'_>, result: &Reported<'_>, fate: Option<&str>, found: &mut Found) {
     let name = &order.whole.name;
-    if let Some(fate) = fate {
-        found.hold(!order.is_claimed_by_a_worker(), 3, || {
-            format!("a worker claimed {name}, which had to end as `{fate}` because of a dependency")
+    if result.is_skipped() {
+        found.hold(fate == Some(result.status), 4, || {
+            format!("{name} was skipped as `{}`, and its dependencies demand {fate:?}", result.status)
         });
-        found.hold(!is_dispatched(order), 3, || {
-            format!("{name} was dispatched, and had to end as `{fate}` because of a dependency")
-        });
+        return;
     }
-    let is_foreign = order.whole.result.is_some_and(|result| result.writer.is_none());
-    // While something is cancelled, what ends because of a dependency has a result as well.
-    let is_explained = fate == Some("cancelled") || view.is_cancelling(order.order);
-    let is_explained = is_explained || is_foreign || order.can_be_stopped_by_hand();
-    let is_explained = order.status != "cancelled" || is_explained;
-    found.hold(is_explained, 4, || format!("{name} was cancelled, and nobody asked for it"));
+    if result.writer == Some("engine") && result.status == "failed" {
+        found.hold(fate.is_none(), 4, || format!("{name} failed because of a dependency, and does not say so"));
+    }
+    let is_asked_for = view.is_cancelling(order.order) || result.writer.is_none() || order.can_be_stopped_by_hand();
+    found.hold(order.status != "cancelled" || is_asked_for, 4, || {
+        format!("{name} was cancelled, and nobody asked for it")
+    });
+    let is_in_time = order.status != "timed_out" || result.writer.is_none() || may_have_run(order);
+    found.hold(is_in_time || view.is_over(order.at("ended_at")), 4, || {
+        format!("{name} timed out before the job's deadline, and was never dispatched")
+    });
 }
 
-fn check_unstarted(view: &View<'_>, order: &OrderView<'_>, fate: Option<&str>, found: &mut Found) {
-    let name = &order.whole.name;
-    let is_explained = fate == Some(order.status)
-        || (order.status == "cancelled" && view.is_cancelling(order.order))
-        || (order.status == "timed_out" && view.is_over(order.at("ended_at")));
-    found.hold(is_explained, 4, || {
-        format!(
-            "{name} ended as `{}` without a result, and no dependency, request to cancel or deadline explains it",
-            order.status
-        )
-    });
+/// An order that had to end because of a dependency, whatever ended it.
+fn check_not_run(order: &OrderView<'_>, fate: &str, found: &mut Found) {
     let traces = [
-        ("a claim", order.all().any(|share| share.claim.is_some())),
+        ("a worker's claim", order.is_claimed_by_a_worker()),
         ("a request to stop", order.all().any(|share| share.stop.is_some())),
         ("a share's result", order.shares.iter().any(|share| share.result.is_some())),
         ("a dispatch", is_dispatched(order)),
-        ("lines in the start log", !order.starts.is_empty()),
+        ("a line in the start log", !order.starts.is_empty()),
     ];
     for (what, _) in traces.into_iter().filter(|(_, is_there)| *is_there) {
-        found.add(2, format!("{name} ended without a result, and there is {what}"));
+        let name = &order.whole.name;
+        found.add(3, format!("{name} had to end as `{fate}` because of a dependency, and there is {what}"));
     }
+}
+
+/// Whether it had a watchdog: of one that nobody lived to note the dispatch, what its worker did is left.
+fn may_have_run(order: &OrderView<'_>) -> bool {
+    is_dispatched(order) || order.is_claimed_by_a_worker()
 }
 
 fn is_dispatched(order: &OrderView<'_>) -> bool {

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::Found;
 use crate::{
+    evidence::Stored,
     times,
     view::{OUTCOMES, OrderView, Reported, Share, View},
 };
@@ -86,7 +87,10 @@ fn check_writer(order: &OrderView<'_>, share: &Share<'_>, result: &Reported<'_>,
         }
         (Some("engine"), Some("engine")) => {
             let claim = |field: &str| share.claim.and_then(|claim| claim.text(field));
-            let is_so = claim("status") == Some(result.status) && claim("reason") == result.stored.text("reason");
+            let skipped = |stored: &Stored| stored.field("skipped") == Some(&true.into());
+            let is_so = claim("status") == Some(result.status)
+                && claim("reason") == result.stored.text("reason")
+                && share.claim.is_some_and(skipped) == skipped(result.stored);
             found.hold(is_so, 4, || format!("the engine's claim and its result of {name} tell different ends"));
         }
         (Some("engine"), Some(_)) => {

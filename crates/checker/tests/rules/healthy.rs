@@ -168,6 +168,8 @@ fn add(evidence: &mut Evidence, index: usize, Went(name, status, dispatched, end
         let url = json!({"execution_url": "https://console"});
         evidence.events.push(event(name, Some(&number), "dispatched", "running", at_dispatch, &url));
         report(evidence, &number, name, status, target, [claimed, *ended], reason.as_deref());
+    } else {
+        skip(evidence, &number, status, *ended, reason.as_deref());
     }
     if *name == "b" {
         let reported = json!({"data": {"add": 2}});
@@ -180,6 +182,16 @@ fn add(evidence: &mut Evidence, index: usize, Went(name, status, dispatched, end
     };
     evidence.events.push(event(name, Some(&number), kind, status, *ended, &more));
     evidence.rows.insert(number, row);
+}
+
+/// Claim and result of an order that a dependency ended.
+fn skip(evidence: &mut Evidence, number: &str, status: &str, ended: u64, reason: Option<&str>) {
+    let claim = json!({"nonce": format!("{number}-nonce"), "by": "engine", "at": at(ended), "status": status,
+        "reason": reason, "skipped": true});
+    put(evidence, &format!("tmp/claims/run-1/{number}.json"), ended, claim);
+    let result = json!({"status": status, "log": "", "schema_version": 1, "finished_at": at(ended), "writer": "engine",
+        "reason": reason, "skipped": true});
+    put(evidence, &format!("tmp/callbacks/runs/run-1/{number}/result.json"), ended, result);
 }
 
 /// Claim, result and lines of an order that was dispatched.

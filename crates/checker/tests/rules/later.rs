@@ -1,5 +1,7 @@
 //! Two looks at one run, and how late it may be.
 
+use std::time::Duration;
+
 use checker::{Evidence, Stored, punctual, unchanged};
 use serde_json::json;
 
@@ -105,13 +107,14 @@ fn everything_that_changed_is_found() {
 
 #[test]
 fn what_ends_too_late_is_found() {
-    assert_eq!(punctual(&job(), &evidence()), []);
+    assert_eq!(punctual(&job(), &evidence(), Duration::ZERO), []);
     let mut slow = evidence();
     let result = slow.objects.get_mut("tmp/callbacks/runs/run-1/0007/result.json").unwrap();
     // Claimed at 7, with a timeout of 60, a grace of 10 and 90 more.
     result.body.as_mut().unwrap()["finished_at"] = at(168);
     slow.events.last_mut().unwrap()["epoch"] = at(3_600 + 30 + 241);
-    let found = punctual(&job(), &slow);
+    assert_eq!(punctual(&job(), &slow, Duration::from_secs(1)), []);
+    let found = punctual(&job(), &slow, Duration::ZERO);
     assert_eq!(found.iter().map(|violation| violation.row).collect::<Vec<_>>(), [6, 14]);
     assert!(found[1].what.starts_with("`late` was timed out at"), "{found:#?}");
 }

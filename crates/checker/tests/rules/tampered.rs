@@ -240,18 +240,53 @@ const OF_OUTCOMES: &[Tampering] = &[
             put(e, "tmp/callbacks/runs/run-1/0005/result.json", 5, json!({"status": "failed", "writer": "lambda:x"}));
         },
         3,
-        "had to end as `failed`",
+        "there is a worker's claim",
+    ),
+    ("dispatched in spite of a dependency", |e| row(e, "0005")["dispatched_at"] = at(4), 3, "there is a dispatch"),
+    (
+        "started in spite of a dependency",
+        |e| e.starts.push(line("skipped", None, Started::Begin, ms(6))),
+        3,
+        "there is a line in the start log",
+    ),
+    ("skipped for nothing", |e| item(e)["orders"] = json!("5sctc"), 4, "its dependencies demand None"),
+    (
+        "skipped and not told so",
+        |e| {
+            for key in ["tmp/claims/run-1/0005.json", "tmp/callbacks/runs/run-1/0005/result.json"] {
+                body(e, key)["skipped"] = json!(false);
+            }
+        },
+        4,
+        "does not say so",
     ),
     (
-        "dispatched in spite of a dependency",
-        |e| {
-            row(e, "0005")["dispatched_at"] = at(5);
-            put(e, "tmp/callbacks/runs/run-1/0005/result.json", 5, json!({"status": "failed"}));
-        },
-        3,
-        "was dispatched, and had to end",
+        "skipped by the claim alone",
+        |e| body(e, "tmp/callbacks/runs/run-1/0005/result.json")["skipped"] = json!(false),
+        4,
+        "tell different ends",
     ),
-    ("skipped for nothing", |e| item(e)["orders"] = json!("3sfsctc"), 4, "no dependency"),
+    (
+        "an end that left no result",
+        |e| {
+            remove_object(e, "tmp/claims/run-1/0005.json");
+            remove_object(e, "tmp/callbacks/runs/run-1/0005/result.json");
+        },
+        4,
+        "ended as `failed` without a result",
+    ),
+    (
+        "timed out before anything began",
+        |e| {
+            item(e)["orders"] = json!("3sftctc");
+            for key in ["tmp/claims/run-1/0005.json", "tmp/callbacks/runs/run-1/0005/result.json"] {
+                body(e, key)["status"] = json!("timed_out");
+                body(e, key)["skipped"] = json!(false);
+            }
+        },
+        4,
+        "timed out before the job's deadline",
+    ),
     (
         "cancelled for nothing",
         |e| {
@@ -260,14 +295,6 @@ const OF_OUTCOMES: &[Tampering] = &[
         },
         4,
         "nobody asked for it",
-    ),
-    ("a claim of what never ran", |e| claim_for_engine(e, "tmp/claims/run-1/0005.json", "failed", 5), 2, "a claim"),
-    ("a dispatch of what never ran", |e| row(e, "0005")["dispatched_at"] = at(4), 2, "a dispatch"),
-    (
-        "a start of what never ran",
-        |e| e.starts.push(line("skipped", None, Started::Begin, ms(6))),
-        2,
-        "lines in the start log",
     ),
 ];
 

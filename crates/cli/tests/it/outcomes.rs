@@ -66,7 +66,11 @@ async fn a_failure_cascades_through_everything_that_must_succeed() {
     for name in ["b", "c"] {
         let kinds: Vec<_> = run.events_of(name).await.into_iter().map(|event| event["event_type"].clone()).collect();
         assert_eq!(kinds, ["dependency_failed"]);
-        assert!(run.result(&run.number(name)).await.is_none());
+        let result = run.result(&run.number(name)).await.unwrap();
+        assert_eq!(
+            (&result["status"], &result["skipped"], &result["writer"]),
+            (&"failed".into(), &true.into(), &"engine".into())
+        );
     }
 }
 

@@ -125,6 +125,7 @@ impl Composer {
             started_at: self.started_at,
             finished_at: self.finished_at,
             writer: Some(crate::claim::ENGINE.to_owned()),
+            skipped: false,
             log_truncated: Some(self.truncated),
             log_location: self.has_logs.then_some(self.logs),
             events: self.events,
@@ -212,7 +213,7 @@ mod tests {
 
     #[test]
     fn the_engines_ending_counts_unless_all_succeeded() {
-        let ending = Ending { outcome: Outcome::Cancelled, reason: "the order was cancelled".to_owned() };
+        let ending = Ending::new(Outcome::Cancelled, "the order was cancelled");
         let all = [result(Outcome::Succeeded, ""), result(Outcome::Succeeded, "")];
         assert_eq!(composed(&all, Some(&ending)).status, Outcome::Succeeded);
         let some = [result(Outcome::Succeeded, ""), result(Outcome::Failed, "")];
@@ -349,7 +350,7 @@ mod tests {
         /// The order in which instances come matters to what is told, not to what the order ended as.
         #[test]
         fn the_worst_outcome_is_the_orders(mut outcomes in vec(outcome(), 1..8), ending in prop::option::of(outcome()), turn in 0..8_usize) {
-            let ending = ending.map(|outcome| Ending { outcome, reason: String::new() });
+            let ending = ending.map(|outcome| Ending::new(outcome, ""));
             let of = |outcomes: &[Outcome]| {
                 let results: Vec<_> = outcomes.iter().map(|outcome| result(*outcome, "")).collect();
                 composed(&results, ending.as_ref()).status

@@ -48,6 +48,11 @@ impl Pass<'_> {
         let key = keys::dispatch(&self.item.run_id, order);
         let bytes = document.to_bytes().map_err(|error| AwsError::refused("write the dispatch", error.to_string()))?;
         self.objects().put(&key, bytes).await?;
+        // Whoever records the result deletes the document. One that is written later would stay: then it is for us to do.
+        if self.objects().exists(&keys::result(&self.item.run_id, order)).await? {
+            self.objects().delete(&key).await?;
+            return Ok(self.execution_url(planned.target));
+        }
         let url = self.signed_get(&key, planned).await?;
         let mut first = None;
         for command in self.commands(starting, ssm, &targets, &url) {

@@ -28,7 +28,7 @@ pub(crate) fn lost(build: &BuildState) -> Option<Lost> {
         share: order.into(),
         by: Executor::Codebuild(id.to_owned()),
         told: told_by_exit(contexts().find_map(|text| exit_status(text))),
-        otherwise: Ending { outcome, reason: format!("its build {how}{what}") },
+        otherwise: Ending::new(outcome, format!("its build {how}{what}")),
     })
 }
 

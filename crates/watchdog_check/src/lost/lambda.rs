@@ -21,7 +21,7 @@ pub(crate) fn lost(invocation: &FailedInvocation) -> Lost {
         share: invocation.request_payload.order_num.into(),
         by: Executor::Lambda(context.request_id.clone()),
         told: (kind == UNDELIVERED).then(|| Told::Result(message.to_owned())),
-        otherwise: Ending { outcome, reason },
+        otherwise: Ending::new(outcome, reason),
     }
 }
 

@@ -65,7 +65,7 @@ fn judge(command: &CommandState, instance: InstanceId, invocation: &Invocation<'
         share: Share::of_instance(order, instance.clone()),
         by: Executor::Ssm(command.command_id.clone(), instance),
         told: told_by_exit(Some(invocation.response_code)),
-        otherwise: Ending { outcome, reason: format!("its command ended as {details}{code} and without a result") },
+        otherwise: Ending::new(outcome, format!("its command ended as {details}{code} and without a result")),
     })
 }
 

@@ -4,7 +4,7 @@ use std::{
     fmt::Write as _,
     fs::File,
     future::{Future, IntoFuture},
-    io::{BufRead as _, BufReader},
+    io::{BufRead as _, BufReader, Read as _, Seek as _, SeekFrom},
     path::{Path, PathBuf},
     pin::Pin,
     process::{Child, Command, ExitStatus, Stdio},
@@ -102,8 +102,17 @@ impl Stack {
 
     /// Each recorded call; the stack must have been started with `record`.
     pub(crate) fn recorded(&self) -> Vec<Value> {
-        let text = std::fs::read_to_string(self.path("calls.jsonl")).unwrap();
-        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+        self.recorded_from(0).0
+    }
+
+    /// Those from this byte of the record on, and where it ends.
+    pub(crate) fn recorded_from(&self, byte: u64) -> (Vec<Value>, u64) {
+        let mut file = File::open(self.path("calls.jsonl")).unwrap();
+        file.seek(SeekFrom::Start(byte)).unwrap();
+        let mut text = String::new();
+        let length = file.read_to_string(&mut text).unwrap();
+        let calls = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        (calls, byte + u64::try_from(length).unwrap())
     }
 
     /// SIGTERM, and how it ended.

@@ -6,8 +6,8 @@ use std::{cell::Cell, collections::BTreeMap, path::PathBuf};
 use checker::{Evidence, Names, Start};
 use serde_json::{Value, json};
 
-use super::jobs::Reference;
-use crate::support::{Stack, job::Job, run::Run, wait};
+use super::{jobs::Reference, schedule::Schedule};
+use crate::support::{Stack, job::Job, run::Run, stack::ORDERS, wait};
 
 /// Engine time passes so many times as fast while somebody works; while nobody does it is skipped.
 const SPEED: u32 = 20;
@@ -18,8 +18,8 @@ const KEY_SECS: f64 = 120.0;
 pub(super) struct Bench {
     pub(super) stack: Stack,
     starts: PathBuf,
-    /// Lines of the record that belong to earlier runs.
-    seen: Cell<usize>,
+    /// Bytes of the record that belong to earlier runs.
+    seen: Cell<u64>,
 }
 
 /// How one run came out.
@@ -55,15 +55,19 @@ impl Bench {
         text.lines().map(|line| line.parse().unwrap()).collect()
     }
 
-    /// Makes a run of a reference job with these faults; `may_differ` when they may change how one order ends.
-    pub(super) async fn run(&self, reference: &Reference, run_id: &str, script: &Value, may_differ: bool) -> Report {
+    /// Makes a run of a reference job in which this goes wrong, or nothing.
+    pub(super) async fn run(&self, reference: &Reference, run_id: &str, schedule: Option<&Schedule>) -> Report {
         let job = reference.job(self);
+        let script = schedule.map_or_else(|| json!([]), Schedule::script);
         let (evidence, mut violations, calls) =
-            self.finish(&job, run_id, script, async |run| reference.accompany(run, self).await).await;
-        let late = checker::punctual(&job.document(), &evidence);
+            self.finish(&job, run_id, &script, async |run| reference.accompany(run, self).await).await;
+        let late = checker::punctual(&job.document(), &evidence, schedule.map(Schedule::lasts).unwrap_or_default());
         violations.extend(late.iter().map(ToString::to_string));
         violations.extend(key_is_gone_in_time(&calls));
-        violations.extend(outcome(reference, &job.document(), &evidence, may_differ));
+        if schedule.is_none() {
+            violations.extend(rows_come_first(&calls));
+        }
+        violations.extend(outcome(reference, &job.document(), &evidence, schedule.is_some_and(Schedule::may_differ)));
         Report { violations, calls }
     }
 
@@ -131,9 +135,9 @@ impl Bench {
 
     /// The calls since the last run's.
     fn calls(&self) -> Vec<Value> {
-        let all = self.stack.recorded();
-        let before = self.seen.replace(all.len());
-        all.into_iter().skip(before).collect()
+        let (calls, end) = self.stack.recorded_from(self.seen.get());
+        self.seen.set(end);
+        calls
     }
 }
 
@@ -156,6 +160,18 @@ fn outcome(reference: &Reference, job: &Value, evidence: &Evidence, may_differ: 
     };
     let is_expected = is(&own) || (may_differ && one_differs());
     (!is_expected).then(|| format!("row 6: the orders ended otherwise than they should: {ended:?}"))
+}
+
+/// Row 5. Where nothing goes wrong: a pass that is repeated writes its rows once more.
+fn rows_come_first(calls: &[Value]) -> Option<String> {
+    let is_done = |call: &Value| {
+        call["operation"] == "PutObject" && call["key"].as_str().is_some_and(|key| key.ends_with("/done"))
+    };
+    let is_row = |call: &&Value| {
+        call["operation"] == "UpdateItem" && call["key"].as_str().is_some_and(|key| key.starts_with(ORDERS))
+    };
+    let late = calls.iter().skip_while(|call| !is_done(call)).find(is_row)?;
+    Some(format!("row 5: a row was written after `done`: {late}"))
 }
 
 /// Row 20. Both are engine time.

@@ -20,12 +20,12 @@ use std::time::Instant;
 
 use common::env::Environment;
 use futures::{StreamExt as _, stream};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use bench::Bench;
 use jobs::Reference;
 use schedule::{Schedule, sites};
-use table::{Line, say, show};
+use table::{Line, say_violation, show};
 
 /// Benches at once: there is always one that waits for the disk or for a process.
 const BENCHES: usize = 3;
@@ -37,8 +37,8 @@ async fn sweep(reference: Reference, benches: &[Bench], step: usize) -> Line {
     let begun = Instant::now();
     let learn = &benches[0];
     // Twice: what a cold environment does besides is not the job's.
-    let mut clean = learn.run(&reference, &id(&reference, "cold"), &json!([]), false).await;
-    clean.violations.extend(learn.run(&reference, &id(&reference, "clean"), &json!([]), false).await.violations);
+    let mut clean = learn.run(&reference, &id(&reference, "cold"), None).await;
+    clean.violations.extend(learn.run(&reference, &id(&reference, "clean"), None).await.violations);
     let sites = sites(&clean.calls);
     let all: Vec<Schedule> = sites.iter().flat_map(schedule::Site::schedules).collect();
     let chosen: Vec<&Schedule> = match wanted("SWEEP_SCHEDULE") {
@@ -58,7 +58,7 @@ async fn sweep(reference: Reference, benches: &[Bench], step: usize) -> Line {
                 loop {
                     let Some(schedule) = next.borrow_mut().next() else { return found };
                     let run_id = id(&reference, &schedule.name());
-                    let report = bench.run(&reference, &run_id, &schedule.script(), schedule.may_differ()).await;
+                    let report = bench.run(&reference, &run_id, Some(schedule)).await;
                     let met = report.calls.iter().any(|call| {
                         call["outcome"]["code"].as_str().is_some_and(|code| code.contains(schedule.mark()))
                     });
@@ -72,7 +72,7 @@ async fn sweep(reference: Reference, benches: &[Bench], step: usize) -> Line {
     for (name, met, violations) in found {
         line.met += usize::from(met);
         if !violations.is_empty() {
-            say(&format!("{}: {name}: {violations:?}", reference.name));
+            say_violation(reference.name, &name, &violations);
             line.violations.insert(name, violations);
         }
     }

@@ -1,8 +1,13 @@
 //! Schedules: which call of a reference job goes wrong, and how.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use serde_json::{Value, json};
+
+/// How long a kind of call is refused, a call takes, and a holder of the lease stands still.
+const THROTTLED: Duration = Duration::from_secs(90);
+const SLOW: Duration = Duration::from_secs(20);
+const STANDS_STILL: Duration = Duration::from_secs(40);
 
 /// A call of a reference job: the nth of an operation by a function, or the nth event for it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -127,13 +132,13 @@ impl Schedule {
             Kind::CutAfter => json!([site("cut_after".into())]),
             Kind::Throttle => {
                 let mut rule = site("throttle".into());
-                rule["for_ms"] = 90_000.into();
+                rule["for_ms"] = millis(THROTTLED).into();
                 json!([rule])
             }
-            Kind::Slow => json!([site(json!({"delay": {"ms": 20_000}}))]),
+            Kind::Slow => json!([site(json!({"delay": {"ms": millis(SLOW)}}))]),
             // Every wake-up comes a second time while the holder stands still: one of them takes the lease over.
             Kind::Zombie => json!([
-                site(json!({"zombie": {"ms": 40_000}})),
+                site(json!({"zombie": {"ms": millis(STANDS_STILL)}})),
                 {"function": "orchestrator", "operation": "Deliver", "times": 1_000,
                  "action": {"arrive": {"after_ms": [0, 20_000]}}},
             ]),
@@ -144,6 +149,16 @@ impl Schedule {
             Kind::Again => json!([site(json!({"arrive": {"after_ms": [0, 3_600_000]}}))]),
             Kind::Late => json!([site(json!({"arrive": {"after_ms": [18_000_000]}}))]),
             Kind::Overtaken => json!([site(json!({"hold": {"calls": 12, "ms": 30_000}}))]),
+        }
+    }
+
+    /// How long it keeps a service or a process away.
+    pub(super) const fn lasts(&self) -> Duration {
+        match self.kind {
+            Kind::Throttle => THROTTLED,
+            Kind::Slow => SLOW,
+            Kind::Zombie => STANDS_STILL,
+            _ => Duration::ZERO,
         }
     }
 
@@ -168,8 +183,15 @@ impl Schedule {
         }
     }
 
-    /// Whether it may cost an order: whoever runs its commands is hit, and what has begun is not begun again.
+    /// Whether it may cost an order: whoever runs its commands is hit, and what has begun is not begun again. The URLs that
+    /// an instance reports by end with the session of the orchestrator that signed them.
     pub(super) fn may_differ(&self) -> bool {
-        ["worker", "codebuild", "instance"].contains(&self.site.function.as_str())
+        let function = self.site.function.as_str();
+        ["worker", "codebuild", "instance"].contains(&function)
+            || (function == "orchestrator" && self.kind == Kind::EndSession)
     }
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap()
 }

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::{
     BENCHES,
     bench::Bench,
-    table::{Line, say, show},
+    table::{Line, say, say_violation, show},
 };
 use crate::support::{job, job::Job};
 
@@ -136,7 +136,8 @@ async fn run(title: &str, first: u64, more: impl Fn(u64) -> bool) {
                     line.sites += report.calls.len();
                     line.met += usize::from(report.calls.iter().any(super::is_injected));
                     if !report.violations.is_empty() {
-                        say(&format!("seed {seed}: {:?}\n{}\n{script}", report.violations, job.document()));
+                        say_violation("by chance", &format!("seed {seed}"), &report.violations);
+                        say(&format!("{}\n{script}", job.document()));
                         line.violations.insert(format!("seed {seed}"), report.violations);
                     }
                 }

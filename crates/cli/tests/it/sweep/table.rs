@@ -26,6 +26,11 @@ pub(super) fn say(text: &str) {
     drop(writeln!(std::io::stderr().lock(), "{text}"));
 }
 
+/// Says at once what came out wrong: the table comes late. `scripts/planted` looks for these lines.
+pub(super) fn say_violation(job: &str, schedule: &str, found: &[String]) {
+    say(&format!("violation: {job}: {schedule}: {}", found.join("; ")));
+}
+
 /// Shows all lines, and fails when there was a violation, or when fewer than so many of ten faults met a call.
 #[track_caller]
 pub(super) fn show(title: &str, lines: &[(&str, Line)], since: Instant, of_ten: usize) {
