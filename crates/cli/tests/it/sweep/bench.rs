@@ -6,7 +6,10 @@ use std::{cell::Cell, collections::BTreeMap, path::PathBuf};
 use checker::{Evidence, Names, Start};
 use serde_json::{Value, json};
 
-use super::{jobs::Reference, schedule::Schedule};
+use super::{
+    jobs::{Cancellation, Reference},
+    schedule::Schedule,
+};
 use crate::support::{Stack, job::Job, run::Run, stack::ORDERS, wait};
 
 /// Engine time passes so many times as fast while somebody works; while nobody does it is skipped.
@@ -59,8 +62,7 @@ impl Bench {
     pub(super) async fn run(&self, reference: &Reference, run_id: &str, schedule: Option<&Schedule>) -> Report {
         let job = reference.job(self);
         let script = schedule.map_or_else(|| json!([]), Schedule::script);
-        let (evidence, mut violations, calls) =
-            self.finish(&job, run_id, &script, async |run| reference.accompany(run, self).await).await;
+        let (evidence, mut violations, calls) = self.finish(&job, run_id, &script, reference.cancel).await;
         let late = checker::punctual(&job.document(), &evidence, schedule.map(Schedule::lasts).unwrap_or_default());
         violations.extend(late.iter().map(ToString::to_string));
         violations.extend(key_is_gone_in_time(&calls));
@@ -72,8 +74,8 @@ impl Bench {
     }
 
     /// Makes a run of any job with these faults.
-    pub(super) async fn any(&self, job: &Job, run_id: &str, script: &Value) -> Report {
-        let (_, violations, calls) = self.finish(job, run_id, script, async |_| ()).await;
+    pub(super) async fn any(&self, job: &Job, run_id: &str, script: &Value, cancel: Option<Cancellation>) -> Report {
+        let (_, violations, calls) = self.finish(job, run_id, script, cancel).await;
         Report { violations, calls }
     }
 
@@ -82,11 +84,13 @@ impl Bench {
         job: &Job,
         run_id: &str,
         script: &Value,
-        accompany: impl AsyncFnOnce(&Run<'_>),
+        cancel: Option<Cancellation>,
     ) -> (Evidence, Vec<String>, Vec<Value>) {
         self.stack.script(script).await;
         let run = self.submit(run_id, job).await;
-        accompany(&run).await;
+        if let Some(cancel) = cancel {
+            cancel.ask(&run, self).await;
+        }
         // What stands when the run is completed must still stand when the last late event has come.
         let settled = self.stack.settle();
         let completed = wait::within_limit(async || (run.item().await?["status"] == "completed").then_some(()));

@@ -15,20 +15,25 @@ pub(super) struct Reference {
     make: fn(&Bench) -> Job,
     /// Orders that end by themselves otherwise than well.
     own: &'static [(&'static str, &'static str)],
-    /// The whole run is cancelled as soon as the commands of this order began.
-    pub(super) cancel_after: Option<&'static str>,
+    /// What its client asks for after the submission.
+    pub(super) cancel: Option<Cancellation>,
 }
 
 /// All of them.
 pub(super) const ALL: [Reference; 8] = [
-    Reference { name: "one order", make: one, own: &[], cancel_after: None },
-    Reference { name: "chain of 3", make: chain, own: &[], cancel_after: None },
-    Reference { name: "diamond", make: diamond, own: &[], cancel_after: None },
-    Reference { name: "fan of 5", make: fan, own: &[], cancel_after: None },
-    Reference { name: "failing", make: failing, own: &[("a", "failed")], cancel_after: None },
-    Reference { name: "timed out", make: timed_out, own: &[("a", "timed_out")], cancel_after: None },
-    Reference { name: "cancelled", make: cancelled, own: &[("a", "cancelled")], cancel_after: Some("a") },
-    Reference { name: "mixed", make: mixed, own: &[], cancel_after: None },
+    Reference { name: "one order", make: one, own: &[], cancel: None },
+    Reference { name: "chain of 3", make: chain, own: &[], cancel: None },
+    Reference { name: "diamond", make: diamond, own: &[], cancel: None },
+    Reference { name: "fan of 5", make: fan, own: &[], cancel: None },
+    Reference { name: "failing", make: failing, own: &[("a", "failed")], cancel: None },
+    Reference { name: "timed out", make: timed_out, own: &[("a", "timed_out")], cancel: None },
+    Reference {
+        name: "cancelled",
+        make: cancelled,
+        own: &[("a", "cancelled")],
+        cancel: Some(Cancellation { after: "a", what: "0000" }),
+    },
+    Reference { name: "mixed", make: mixed, own: &[], cancel: None },
 ];
 
 impl Reference {
@@ -40,17 +45,27 @@ impl Reference {
     pub(super) fn own(&self) -> BTreeMap<String, &'static str> {
         self.own.iter().map(|(name, status)| ((*name).to_owned(), *status)).collect()
     }
+}
 
-    /// What its client does after the submission.
-    pub(super) async fn accompany(&self, run: &Run<'_>, bench: &Bench) {
-        let Some(order) = self.cancel_after else { return };
+/// A request to cancel.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Cancellation {
+    /// As soon as the commands of this order began, or the run is over without that.
+    pub(super) after: &'static str,
+    /// Number of the order that is to be cancelled; `0000` for the whole run.
+    pub(super) what: &'static str,
+}
+
+impl Cancellation {
+    /// Waits until it is time, and asks.
+    pub(super) async fn ask(self, run: &Run<'_>, bench: &Bench) {
         run.until("the order to begin or the run to end", async || {
-            let began = |start: &checker::Start| start.order == order && start.what == Started::Begin;
+            let began = |start: &checker::Start| start.order == self.after && start.what == Started::Begin;
             let ended = run.item().await.is_some_and(|item: Value| item["status"] == "completed");
             (ended || bench.starts(&run.id).iter().any(began)).then_some(())
         })
         .await;
-        let key = format!("tmp/callbacks/runs/{}/_cancel/0000/result.json", run.id);
+        let key = format!("tmp/callbacks/runs/{}/_cancel/{}/result.json", run.id, self.what);
         run.stack.put_object(crate::support::stack::INTERNAL, &key, json!({}).to_string()).await;
     }
 }
