@@ -35,6 +35,10 @@ pub(crate) enum Verb {
     Validate(ValidateArgs),
     /// Print the JSON Schema of a job
     Schema,
+    /// Print the calls that `--record` wrote, each invocation below what caused it
+    #[cfg(feature = "local")]
+    #[command(hide = true)]
+    Trace(TraceArgs),
     /// Serve as one of the Lambda functions (machine role)
     Function {
         /// Which function
@@ -50,6 +54,14 @@ pub(crate) struct WorkerArgs {
     /// Run this instance's share of the order whose dispatch document stands on standard input
     #[arg(long)]
     pub(crate) instance: bool,
+}
+
+/// Arguments of `trace`.
+#[cfg(feature = "local")]
+#[derive(Debug, clap::Args)]
+pub(crate) struct TraceArgs {
+    /// What `--record` wrote
+    pub(crate) record: PathBuf,
 }
 
 /// A function, as Lambda's command override names it.

@@ -43,6 +43,8 @@ async fn choose(args: Args) -> Result<Exit, Failure> {
         Verb::Logs(logs) => Box::pin(verbs::logs::logs(logs)).await,
         Verb::Cancel(cancel) => Box::pin(verbs::cancel::cancel(cancel)).await,
         Verb::Validate(validate) => verbs::validate::validate(&validate),
+        #[cfg(feature = "local")]
+        Verb::Trace(trace) => verbs::trace::trace(&trace),
         Verb::Schema => verbs::schema::schema(),
         Verb::Function { name } => Box::pin(verbs::function::function(name)).await,
         Verb::Worker(worker) => Box::pin(verbs::worker::worker(worker)).await,

@@ -80,6 +80,7 @@ mod step_functions;
 mod sts;
 mod tasks;
 mod timeline;
+pub mod trace;
 
 pub use options::{FunctionLogs, Options, PutError, StartError};
 pub use record::CallCount;

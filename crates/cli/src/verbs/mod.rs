@@ -8,5 +8,7 @@ pub(crate) mod logs;
 #[cfg(feature = "local")]
 pub(crate) mod run;
 pub(crate) mod schema;
+#[cfg(feature = "local")]
+pub(crate) mod trace;
 pub(crate) mod validate;
 pub(crate) mod worker;

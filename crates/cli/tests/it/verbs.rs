@@ -1,4 +1,4 @@
-//! The other verbs: `validate`, `schema`, and `local` with what survives its restart.
+//! The other verbs: `validate`, `schema`, `trace`, and `local` with what survives its restart.
 
 use serde_json::Value;
 
@@ -156,4 +156,29 @@ async fn a_data_folder_belongs_to_one_at_a_time() {
     let said = call(command(data.path(), &["local", "--port", "0", "--data", data.path().to_str().unwrap()])).await;
     assert_eq!(said.code, 4);
     assert!(said.stderr.contains("is in use by another embedded AWS"), "{}", said.shown());
+}
+
+#[tokio::test]
+async fn trace_shows_each_recorded_call_below_what_caused_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let job = job().order("a").cmds(["true"]).document();
+    std::fs::write(folder.path().join("job.json"), job.to_string()).unwrap();
+    assert_eq!(call(command(folder.path(), &["run", "job.json", "--record", "calls.jsonl"])).await.code, 0);
+    let recorded = std::fs::read_to_string(folder.path().join("calls.jsonl")).unwrap();
+    let said = call(command(folder.path(), &["trace", "calls.jsonl"])).await;
+    assert_eq!((said.code, said.stderr.as_str()), (0, ""));
+    assert_eq!(said.stdout.lines().count(), recorded.lines().count());
+    // A pass stands below the first message, its dispatch below the pass, and the claim below the dispatch.
+    let indent_of = |part: &str| {
+        let line =
+            said.stdout.lines().find(|line| line.contains(part)).unwrap_or_else(|| panic!("{part}\n{}", said.stdout));
+        line[14..].len() - line[14..].trim_start().len()
+    };
+    assert_eq!(indent_of("orchestrator   lambda:Deliver"), 0);
+    assert_eq!(indent_of("orchestrator   lambda:Invoke"), 2);
+    assert_eq!(indent_of("worker         lambda:Deliver"), 2);
+    assert_eq!(indent_of("/tmp/claims/"), 4);
+    let said = call(command(folder.path(), &["trace", "job.json"])).await;
+    assert_eq!(said.code, 2);
+    assert!(said.stderr.contains("`job.json`: line 1 of the record is no call"), "{}", said.shown());
 }
