@@ -86,6 +86,30 @@ async fn a_result_is_reported_even_when_the_session_that_signed_its_url_is_over(
 }
 
 #[tokio::test]
+async fn a_result_by_hand_stands_also_when_the_worker_cannot_use_its_url() {
+    let stack = Stack::start().await;
+    let (out, gate) = (stack.path("url"), stack.path("go"));
+    let held = format!(
+        "printf %s \"$CALLBACK_URL\" > '{}'; until [ -e '{}' ]; do sleep 0.02; done",
+        out.display(),
+        gate.display()
+    );
+    let run = stack.submit(&job().order("a").cmds([held]).order("b").after(["a"])).await;
+    let url = wait::until("the URL", async || std::fs::read_to_string(&out).ok().filter(|url| !url.is_empty())).await;
+    let body = br#"{"status": "succeeded", "log": "by hand"}"#;
+    assert_eq!(http::send("PUT", &url, &[("if-none-match", "*")], body).await.status, 200);
+    stack.end_sessions("init_job").await;
+    std::fs::write(gate, "").unwrap();
+    wait::until("the worker to use its own role", async || {
+        stack.function_logs().contains("the worker's own role is used").then_some(())
+    })
+    .await;
+    // The next order comes to the same worker, after it has reported.
+    expect_success(&run).await;
+    assert_eq!(run.result_of("a").await, json!({"status": "succeeded", "log": "by hand"}));
+}
+
+#[tokio::test]
 async fn a_result_that_cannot_be_read_fails_its_order_alone() {
     let stack = Stack::start().await;
     let out = stack.path("url");

@@ -33,3 +33,4 @@ mod verb_cancel;
 mod verb_logs;
 mod verb_run;
 mod verbs;
+mod wakes;

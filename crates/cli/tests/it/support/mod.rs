@@ -8,6 +8,7 @@ pub(crate) mod expect;
 pub(crate) mod faults;
 pub(crate) mod http;
 pub(crate) mod job;
+pub(crate) mod lease;
 pub(crate) mod refused;
 pub(crate) mod run;
 pub(crate) mod scan;

@@ -68,6 +68,7 @@ impl Bench {
         violations.extend(key_is_gone_in_time(&calls));
         if schedule.is_none() {
             violations.extend(rows_come_first(&calls));
+            violations.extend(watchdogs_come_first(&calls));
         }
         violations.extend(outcome(reference, &job.document(), &evidence, schedule.is_some_and(Schedule::may_differ)));
         Report { violations, calls }
@@ -176,6 +177,22 @@ fn rows_come_first(calls: &[Value]) -> Option<String> {
     };
     let late = calls.iter().skip_while(|call| !is_done(call)).find(is_row)?;
     Some(format!("row 5: a row was written after `done`: {late}"))
+}
+
+/// Row 14. Where nothing goes wrong: at any time at least as many watchdogs were started as orders were handed over.
+fn watchdogs_come_first(calls: &[Value]) -> Option<String> {
+    let mut ahead = 0_i32;
+    for call in calls.iter().filter(|call| call["function"] == "orchestrator" && call["outcome"]["status"] != 400) {
+        match call["operation"].as_str() {
+            Some("StartExecution") => ahead += 1,
+            Some("Invoke" | "StartBuild" | "SendCommand") => ahead -= 1,
+            _ => {}
+        }
+        if ahead < 0 {
+            return Some(format!("row 14: an order was handed over before its watchdog: {call}"));
+        }
+    }
+    None
 }
 
 /// Row 20. Both are engine time.
