@@ -53,6 +53,17 @@ async fn a_throttled_dispatch_only_waits() {
 }
 
 #[tokio::test]
+async fn a_dispatch_that_nobody_answers_only_waits() {
+    // Whether it was made is not known, after all of the SDK's own attempts; so it is made again, and runs once.
+    let cut = at("lambda", "Invoke").by("orchestrator").times(6).then("cut_after");
+    let stack = Stack::start().speed(5).faults([cut]).await;
+    let starts = StartLog::of(&stack);
+    let run = stack.submit(&job().order("a").cmds([starts.start()])).await;
+    expect_success(&run).await;
+    starts.each_once(["a"]);
+}
+
+#[tokio::test]
 async fn storms_of_throttling_only_delay() {
     let storm = |service, operation, code| at(service, operation).nth(1).times(2).refused(code);
     let stack = Stack::start()

@@ -75,8 +75,7 @@ async fn a_result_that_cannot_be_delivered_is_told_by_the_way_the_worker_ends() 
 }
 
 #[tokio::test]
-async fn the_end_of_a_worker_that_has_not_the_order_changes_nothing() {
-    // The event is delivered twice; the second worker is turned away and dies, with the same request id as the first.
+async fn a_second_delivery_that_is_turned_away_changes_nothing() {
     let stack = Stack::start().speed(10).faults([delivery_to("worker").then("duplicate")]).await;
     let starts = StartLog::of(&stack);
     let gate = stack.path("go");
@@ -85,6 +84,26 @@ async fn the_end_of_a_worker_that_has_not_the_order_changes_nothing() {
     starts.until("a").await;
     wait::until("the second worker to be turned away", async || {
         (stack.count("worker", "PutObject").await >= 2).then_some(())
+    })
+    .await;
+    std::fs::write(gate, "").unwrap();
+    expect_success(&run).await;
+    starts.each_once(["a"]);
+}
+
+#[tokio::test]
+async fn the_end_of_a_worker_that_has_not_the_order_changes_nothing() {
+    // The order is dispatched twice, because the first answer is lost. The second worker dies when it is about to claim.
+    let lost = at("lambda", "Invoke").by("orchestrator").then("cut_after");
+    let dies = at("s3", "PutObject").by("worker").about("/tmp/claims/").nth(2).then("kill_before");
+    let stack = Stack::start().faults([lost, dies]).await;
+    let starts = StartLog::of(&stack);
+    let gate = stack.path("go");
+    let held = format!("{}; until [ -e '{}' ]; do sleep 0.02; done", starts.start(), gate.display());
+    let run = stack.submit(&job().order("a").cmds([held])).await;
+    wait::until("the end of the second worker to be judged", async || {
+        let is_judged = stack.function_logs().contains("another worker has this order");
+        (is_judged || run.result("0001").await.is_some()).then_some(())
     })
     .await;
     std::fs::write(gate, "").unwrap();

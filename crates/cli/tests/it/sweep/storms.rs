@@ -72,7 +72,7 @@ async fn weather(title: &str, jobs: Vec<Large>) {
     for (name, make, size) in jobs {
         let since = Instant::now();
         let job = make(&bench, size);
-        let mut report = bench.any(&job, &name.replace(' ', "-"), &storm(), None).await;
+        let mut report = bench.any(&job, &name.replace([' ', ','], "-"), &storm(), None).await;
         let mut line =
             Line { sites: report.calls.len(), schedules: 1, met: 1, took: since.elapsed(), ..Line::default() };
         if name.starts_with("chain") {
