@@ -75,6 +75,27 @@ async fn a_result_that_cannot_be_delivered_is_told_by_the_way_the_worker_ends() 
 }
 
 #[tokio::test]
+async fn what_a_worker_reports_stands_although_it_is_being_given_up() {
+    // Two deliveries share a request id. One dies when it is about to claim, so whoever is told takes the other for gone.
+    let dies = at("s3", "PutObject").by("worker").about("/tmp/claims/").nth(2).then("kill_before");
+    let slow = at("s3", "PutObject").by("watchdog_check").about(".stop.json").delayed(5_000);
+    let stack = Stack::start().faults([delivery_to("worker").then("duplicate"), dies, slow]).await;
+    let starts = StartLog::of(&stack);
+    let gate = stack.path("go");
+    let held = format!("{}; until [ -e '{}' ]; do sleep 0.02; done", starts.start(), gate.display());
+    let run = stack.submit(&job().order("a").cmds([held])).await;
+    wait::until("somebody to see that there is no result", async || {
+        (stack.count("watchdog_check", "HeadObject").await >= 1).then_some(())
+    })
+    .await;
+    std::fs::write(gate, "").unwrap();
+    wait::until("the worker to be given up", async || stack.function_logs().contains("a worker is gone").then_some(()))
+        .await;
+    expect_success(&run).await;
+    starts.each_once(["a"]);
+}
+
+#[tokio::test]
 async fn a_second_delivery_that_is_turned_away_changes_nothing() {
     let stack = Stack::start().speed(10).faults([delivery_to("worker").then("duplicate")]).await;
     let starts = StartLog::of(&stack);
