@@ -159,7 +159,8 @@ impl<'a> Pass<'a> {
         if !news.cancelled.is_empty() {
             self.apply_cancellations(&news.cancelled).await?;
         }
-        if self.is_over() {
+        // Each of the results that follow would ask all running orders again; the tick looks at everything until the end.
+        if only.is_none() && self.is_over() {
             self.apply_deadline().await?;
         }
         // An order that cannot be started ends at once, and what waits for it is looked at again.
