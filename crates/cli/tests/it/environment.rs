@@ -1,10 +1,12 @@
 //! What commands find in their environment, and what they can do with it.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, path::Path};
 
 use serde_json::{Value, json};
 
-use crate::support::{Failed, Stack, Succeeded, expect, expect::expect_success, http, job, stack::INTERNAL, wait};
+use crate::support::{
+    Failed, Stack, Succeeded, expect, expect::expect_success, http, job, run::Run, stack::INTERNAL, wait,
+};
 
 #[tokio::test]
 async fn the_environment_is_exactly_the_documented_names() {
@@ -41,10 +43,9 @@ async fn the_environment_is_exactly_the_documented_names() {
     }
 }
 
-#[tokio::test]
-async fn the_callback_url_works_once_and_only_as_it_was_signed() {
-    let stack = Stack::start().await;
-    let (out, gate) = (stack.path("url"), stack.path("go"));
+/// Submits `a`, which waits for the gate, and `b` behind it; gives the URL that `a` has for its result.
+async fn until_url<'s>(stack: &'s Stack, gate: &Path) -> (Run<'s>, String) {
+    let out = stack.path("url");
     let held = format!(
         "printf %s \"$CALLBACK_URL\" > '{}'; until [ -e '{}' ]; do sleep 0.02; done",
         out.display(),
@@ -52,6 +53,14 @@ async fn the_callback_url_works_once_and_only_as_it_was_signed() {
     );
     let run = stack.submit(&job().order("a").cmds([held]).order("b").after(["a"])).await;
     let url = wait::until("the URL", async || std::fs::read_to_string(&out).ok().filter(|url| !url.is_empty())).await;
+    (run, url)
+}
+
+#[tokio::test]
+async fn the_callback_url_works_once_and_only_as_it_was_signed() {
+    let stack = Stack::start().await;
+    let gate = stack.path("go");
+    let (run, url) = until_url(&stack, &gate).await;
     let body = br#"{"status": "succeeded", "log": "by hand"}"#;
     let unsigned = http::send("PUT", &url, &[], body).await;
     assert_eq!(unsigned.status, 403, "without `If-None-Match`: {}", unsigned.text());
@@ -88,14 +97,8 @@ async fn a_result_is_reported_even_when_the_session_that_signed_its_url_is_over(
 #[tokio::test]
 async fn a_result_by_hand_stands_also_when_the_worker_cannot_use_its_url() {
     let stack = Stack::start().await;
-    let (out, gate) = (stack.path("url"), stack.path("go"));
-    let held = format!(
-        "printf %s \"$CALLBACK_URL\" > '{}'; until [ -e '{}' ]; do sleep 0.02; done",
-        out.display(),
-        gate.display()
-    );
-    let run = stack.submit(&job().order("a").cmds([held]).order("b").after(["a"])).await;
-    let url = wait::until("the URL", async || std::fs::read_to_string(&out).ok().filter(|url| !url.is_empty())).await;
+    let gate = stack.path("go");
+    let (run, url) = until_url(&stack, &gate).await;
     let body = br#"{"status": "succeeded", "log": "by hand"}"#;
     assert_eq!(http::send("PUT", &url, &[("if-none-match", "*")], body).await.status, 200);
     stack.end_sessions("init_job").await;
