@@ -231,6 +231,19 @@ impl<'a> RunItems<'a> {
         self.send(run, "flip", request).await
     }
 
+    /// Takes the item away from a submission that failed, which goes on as `successor`: a flip of the submission's that
+    /// is still under way, or a takeover by the next one, comes too late. What it put in place can be removed then.
+    pub async fn fence(&self, run: &RunId, submit_id: &str, successor: &str) -> Result<Written, AwsError> {
+        let request = self
+            .update(run)
+            .update_expression("SET submit_id = :successor")
+            .condition_expression("submit_id = :me AND #status = :submitting")
+            .expression_attribute_values(":successor", s(successor))
+            .expression_attribute_values(":submitting", s("submitting"))
+            .expression_attribute_values(":me", s(submit_id));
+        self.send(run, "take back", request).await
+    }
+
     /// Drops an item that never got beyond `submitting`, so that a refused job leaves nothing.
     pub async fn abandon(&self, run: &RunId, submit_id: &str) -> Result<(), AwsError> {
         let request = self

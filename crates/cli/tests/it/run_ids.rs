@@ -3,7 +3,9 @@
 use futures::future::join_all;
 use serde_json::{Value, json};
 
-use crate::support::{Stack, StartLog, expect::expect_success, faults::at, job, wait};
+use crate::support::{
+    Stack, StartLog, expect::expect_success, faults::at, job, lease::expire_reservation, stack::INTERNAL, wait,
+};
 
 #[tokio::test]
 async fn the_same_job_again_gets_the_same_answer_and_no_second_run() {
@@ -87,5 +89,69 @@ async fn a_submission_that_aws_refuses_leaves_the_run_id_free() {
     assert_eq!(stack.items("exe-sys-locks").await, [] as [Value; 0]);
     assert_eq!(stack.parameters().await, [] as [&str; 0]);
     expect_success(&stack.submit_as("again", &job).await).await;
+    starts.each_once(["a"]);
+}
+
+#[tokio::test]
+async fn a_submission_that_fails_takes_nothing_from_the_next_one() {
+    let fails = at("states", "StartExecution").by("init_job").refused("AccessDeniedException");
+    // Long enough for the next one to have put its key, if it could.
+    let slow = at("ssm", "DeleteParameter").by("init_job").delayed(1_500);
+    let stack = Stack::start().faults([fails, slow]).await;
+    let starts = StartLog::of(&stack);
+    let gate = stack.path("go");
+    let held = format!("until [ -e '{}' ]; do sleep 0.02; done", gate.display());
+    let job = job().order("a").cmds([starts.start(), held]).order("b").after(["a"]).cmds([starts.start()]);
+    let body = json!({"job": job.document(), "run_id": "next"});
+    let first = async {
+        let answer = stack.post("/init", &body).await;
+        std::fs::write(&gate, "").unwrap();
+        answer
+    };
+    let next = async {
+        wait::until("the first one's reservation", async || stack.items("exe-sys-locks").await.pop()).await;
+        wait::until("the next one to be accepted", async || {
+            let answer = stack.post("/init", &body).await;
+            assert!(matches!(answer.status, 200 | 409), "{} {}", answer.status, answer.text());
+            (answer.status == 200).then(|| answer.json())
+        })
+        .await
+    };
+    let (first, next) = tokio::join!(first, next);
+    assert_eq!(first.status, 500, "{}", first.text());
+    expect_success(&stack.run(next, &job)).await;
+    starts.each_once(["a", "b"]);
+}
+
+#[tokio::test]
+async fn a_submission_that_was_taken_over_changes_nothing_any_more() {
+    let stack = Stack::start().skip_idle().concurrency(4).await;
+    let starts = StartLog::of(&stack);
+    // While somebody works no time is skipped: until this gate opens, what is delayed stands still. It is not delayed
+    // for as long as a function may take.
+    let gate = stack.path("go");
+    let held = format!("until [ -e '{}' ]; do sleep 0.02; done", gate.display());
+    let other = stack.submit(&job().order("busy").cmds([held])).await;
+    other.until_row("busy", "running").await;
+    let flip = at("dynamodb", "UpdateItem").by("init_job").about("/lock:late").delayed(200_000);
+    stack.script(&json!([Value::from(flip)])).await;
+    let job = job().order("a").cmds([starts.start()]);
+    let body = json!({"job": job.document(), "run_id": "late"});
+    let successor = async {
+        let plan = async || stack.object(INTERNAL, "tmp/exec/late/plan.json").await;
+        wait::until("everything before the flip", plan).await;
+        expire_reservation(&stack, "late").await;
+        let run = stack.submit_as("late", &job).await;
+        expect_success(&run).await;
+        let stands = run.item().await;
+        std::fs::write(&gate, "").unwrap();
+        (run, stands)
+    };
+    let (first, (run, stands)) = tokio::join!(stack.post("/init", &body), successor);
+    stack.settle().await;
+    assert_eq!(run.item().await, stands);
+    // The gateway does not wait for a function for longer than 30 s.
+    assert!(matches!(first.status, 409 | 503), "{} {}", first.status, first.text());
+    expect_success(&other).await;
     starts.each_once(["a"]);
 }

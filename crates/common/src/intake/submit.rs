@@ -20,7 +20,7 @@ use crate::{
     objects::Objects,
     order::Job,
     plan::{Plan, SCHEMA_VERSION},
-    run_item::{NewRun, RunItem, RunItems, RunStatus},
+    run_item::{NewRun, RunItem, RunItems, Written},
 };
 
 /// Handles one event of an entry point; gives what the function returns.
@@ -121,6 +121,10 @@ async fn submit_reserved(
 
 /// A submission that failed gives the run id free again, so that the same request can be sent again at once. If the
 /// run item turns out to have been flipped after all, the job is accepted.
+///
+/// What it put in place lies where the next submission's will lie. So it takes the item away from itself first: then its
+/// own flip comes too late, should that still be under way, and nobody comes next before the item is gone. A submission
+/// that was taken over has nothing to take back: what lies there is its successor's.
 async fn take_back(
     aws: &Aws,
     settings: &Settings,
@@ -129,19 +133,25 @@ async fn take_back(
     error: NotAccepted,
 ) -> Result<Value, NotAccepted> {
     let items = RunItems::new(aws, &settings.locks_table);
-    if let Err(error) = items.abandon(run.run_id, submit_id).await {
-        tracing::warn!(%error, "the reservation stays until its lease runs out");
+    let fence = fresh_nonce();
+    let is_ours = match items.fence(run.run_id, submit_id, &fence).await {
+        Ok(Written::Yes(_)) => true,
+        Ok(Written::No(Some(item))) if item.submit_id == submit_id => return answer_of(&item),
+        // The SDK's second attempt met the first one's work.
+        Ok(Written::No(item)) => item.is_some_and(|item| item.submit_id == fence),
+        Err(error) => {
+            tracing::warn!(%error, "the reservation stays until its lease runs out");
+            false
+        }
+    };
+    if !is_ours {
+        return Err(error);
     }
-    if let Ok(Some(item)) = items.get(run.run_id).await
-        && item.submit_id == submit_id
-        && item.status != RunStatus::Submitting
-    {
-        return answer_of(&item);
-    }
-    if !matches!(error, NotAccepted::Invalid(_))
-        && let Err(error) = delete_key(aws, &keys::sops_key(&settings.rules.ssm_prefix, run.run_id)).await
-    {
+    if let Err(error) = delete_key(aws, &keys::sops_key(&settings.rules.ssm_prefix, run.run_id)).await {
         tracing::warn!(%error, "the key stays until it expires");
+    }
+    if let Err(error) = items.abandon(run.run_id, &fence).await {
+        tracing::warn!(%error, "the reservation stays until its lease runs out");
     }
     Err(error)
 }

@@ -1,8 +1,11 @@
-//! Holders of a lease that do not exist: the run item written by hand.
+//! Holders of a lease that do not exist, and reservations that ran out: the run item written by hand.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 
-use super::{run::Run, stack::LOCKS};
+use super::{
+    run::Run,
+    stack::{LOCKS, Stack},
+};
 
 /// Leaves a run that is in this status to a holder that does not exist.
 pub(crate) async fn set_lease(run: &Run<'_>, status: &str, lease_until_ms: u64) {
@@ -35,5 +38,18 @@ pub(crate) async fn end_lease(run: &Run<'_>) {
         .condition_expression("attribute_exists(orchestrator_id)")
         .expression_attribute_names("#status", "status")
         .expression_attribute_values(":idle", AttributeValue::S("idle".to_owned()));
+    request.send().await.unwrap();
+}
+
+/// The lease of a submission that is under way has run out.
+pub(crate) async fn expire_reservation(stack: &Stack, run_id: &str) {
+    let key = AttributeValue::S(format!("lock:{run_id}"));
+    let request = stack.aws.dynamodb().update_item().table_name(LOCKS).key("pk", key);
+    let request = request
+        .update_expression("SET lease_until = :long_ago")
+        .condition_expression("#status = :submitting")
+        .expression_attribute_names("#status", "status")
+        .expression_attribute_values(":submitting", AttributeValue::S("submitting".to_owned()))
+        .expression_attribute_values(":long_ago", AttributeValue::N("1".to_owned()));
     request.send().await.unwrap();
 }
