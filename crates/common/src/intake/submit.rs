@@ -147,10 +147,12 @@ async fn take_back(
     if !is_ours {
         return Err(error);
     }
-    if let Err(error) = delete_key(aws, &keys::sops_key(&settings.rules.ssm_prefix, run.run_id)).await {
-        tracing::warn!(%error, "the key stays until it expires");
-    }
-    if let Err(error) = items.abandon(run.run_id, &fence).await {
+    let removed = match delete_key(aws, &keys::sops_key(&settings.rules.ssm_prefix, run.run_id)).await {
+        Ok(()) => items.abandon(run.run_id, &fence).await,
+        // It may still be removed: nobody else's key may be there before the lease has run out.
+        Err(error) => Err(error),
+    };
+    if let Err(error) = removed {
         tracing::warn!(%error, "the reservation stays until its lease runs out");
     }
     Err(error)
