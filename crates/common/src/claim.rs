@@ -233,12 +233,13 @@ impl<'a> Claims<'a> {
         if claim.by != by {
             return Ok(None);
         }
-        if let Some(result) = reported {
+        if let Some(mut result) = reported {
+            result.started_at.get_or_insert(claim.at.min(now));
             return self.put_result(share, result, now).await.map(Some);
         }
         // Lambda's duplicates share a request id: the one that failed may not be the one that runs. That one stops.
         let request = self.request_stop(share, otherwise, now).await?;
-        self.write_result(share, &Ending::new(request.status, request.reason), now).await.map(Some)
+        self.give_up(share, Some(&claim), &Ending::new(request.status, request.reason), now).await.map(Some)
     }
 
     /// Completes an ending that its writer did not: the claim is the engine's, a result is missing.
@@ -281,22 +282,40 @@ impl<'a> Claims<'a> {
             tracing::warn!(%error, run_id = %self.run, order = %share, "the target's own stop failed");
         }
         let reason = format!("{}; its worker did not report within the time to stop", request.reason);
-        self.write_result(share, &Ending::new(request.status, reason), now).await
+        self.give_up(share, claim, &Ending::new(request.status, reason), now).await
     }
 
-    /// Asks the worker to stop; gives the first request, which stands.
+    /// Asks the worker to stop; gives the first request, which stands. It counts from when it was there to be read: whoever
+    /// wrote it may have stood still before.
     async fn request_stop(&self, share: &Share, ending: &Ending, now: Timestamp) -> Result<StopRequest, AwsError> {
         let key = keys::stop(self.run, share.clone());
         let ours = StopRequest { nonce: fresh_nonce(), at: now, status: ending.outcome, reason: ending.reason.clone() };
         Ok(match self.objects.put_first(&key, bytes(&key, &ours)?).await? {
             First::Mine => ours,
-            First::Theirs(object) => parse(&key, &object).unwrap_or(StopRequest { at: object.written_at, ..ours }),
+            First::Theirs(object) => {
+                let stands = parse(&key, &object).unwrap_or(StopRequest { at: object.written_at, ..ours });
+                StopRequest { at: stands.at.max(object.written_at), ..stands }
+            }
         })
     }
 
     pub(crate) async fn write_result(&self, share: &Share, ending: &Ending, now: Timestamp) -> Result<Ended, AwsError> {
         let result = OrderResult::of_engine(ending.outcome, &ending.reason, now);
         self.put_result(share, OrderResult { skipped: ending.skipped, ..result }, now).await
+    }
+
+    /// Writes the result of a share that a worker has claimed, if the claim could be read, and not ended.
+    async fn give_up(
+        &self,
+        share: &Share,
+        claim: Option<&Claim>,
+        ending: &Ending,
+        now: Timestamp,
+    ) -> Result<Ended, AwsError> {
+        // A worker's clock may be ahead of this one.
+        let started_at = claim.map(|claim| claim.at.min(now));
+        let result = OrderResult::of_engine(ending.outcome, &ending.reason, now);
+        self.put_result(share, OrderResult { started_at, ..result }, now).await
     }
 
     pub(crate) async fn put_result(

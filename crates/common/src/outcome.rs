@@ -35,7 +35,7 @@ pub struct OrderResult {
     /// Index (from 0) of the command that failed or was stopped.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failed_command: Option<usize>,
-    /// When the worker began.
+    /// When the worker began; from the engine, which gave up a worker, when that claimed the order.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub started_at: Option<Timestamp>,
     /// When the order ended.

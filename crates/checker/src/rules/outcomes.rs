@@ -4,6 +4,7 @@
 use super::Found;
 use crate::{
     expected::fate,
+    times::seconds,
     view::{OrderView, Reported, View},
 };
 
@@ -37,7 +38,10 @@ fn check_result(view: &View<'_>, order: &OrderView<'_>, result: &Reported<'_>, f
     found.hold(order.status != "cancelled" || is_asked_for, 4, || {
         format!("{name} was cancelled, and nobody asked for it")
     });
-    let is_in_time = order.status != "timed_out" || result.writer.is_none() || may_have_run(order);
+    let is_in_time = order.status != "timed_out"
+        || result.writer.is_none()
+        || may_have_run(order)
+        || has_waited_to_start(view, order);
     found.hold(is_in_time || view.is_over(order.at("ended_at")), 4, || {
         format!("{name} timed out before the job's deadline, and was never dispatched")
     });
@@ -56,6 +60,14 @@ fn check_not_run(order: &OrderView<'_>, fate: &str, found: &mut Found) {
         let name = &order.whole.name;
         found.add(3, format!("{name} had to end as `{fate}` because of a dependency, and there is {what}"));
     }
+}
+
+/// Whether it ended as late as one that could be dispatched and was never claimed: nobody may have lived to note an attempt.
+fn has_waited_to_start(view: &View<'_>, order: &OrderView<'_>) -> bool {
+    let ready = view.dependencies(order).filter_map(|dependency| dependency.at("ended_at"));
+    let ready = ready.chain(order.at("created_at")).max();
+    let due = ready.map(|ready| ready + seconds(order.order.start_timeout));
+    order.at("ended_at").zip(due).is_some_and(|(ended, due)| ended >= due)
 }
 
 /// Whether it had a watchdog: of one that nobody lived to note the dispatch, what its worker did is left.

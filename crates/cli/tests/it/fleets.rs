@@ -167,7 +167,7 @@ async fn after_max_errors_the_rest_is_cancelled() {
 async fn an_instance_that_never_starts_times_out_and_the_others_count() {
     // The command reaches the instance, and its worker never gets its dispatch document.
     let silent = at("s3", "GetObject").by("instance").about("dispatch.json").delayed(3_600_000);
-    let stack = Stack::start().speed(30).instances(FLEET).faults([silent]).await;
+    let stack = Stack::start().skip_idle().instances(FLEET).faults([silent]).await;
     let starts = StartLog::of(&stack);
     let job = job().order("a").on_tagged("Role", "web").timeout(60).its("start_timeout", 120).cmds([starts.start()]);
     let run = stack.submit(&job).await;

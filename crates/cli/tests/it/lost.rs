@@ -47,6 +47,28 @@ async fn a_killed_worker_ends_its_order_at_once() {
 }
 
 #[tokio::test]
+async fn a_worker_that_is_lost_had_its_order_also_if_nobody_wrote_down_the_dispatch() {
+    for target in TARGETS {
+        let (service, operation) = match target {
+            "lambda" => ("lambda", "Invoke"),
+            "codebuild" => ("codebuild", "StartBuild"),
+            _ => ("ssm", "SendCommand"),
+        };
+        let stack = Stack::start().speed(20).faults([at(service, operation).by("orchestrator").then("kill_after")]);
+        let stack = stack.await;
+        let starts = StartLog::of(&stack);
+        let job = job().order("a").on(target).timeout(600).cmds([starts.note("$PPID"), "sleep 3600".to_owned()]);
+        let run = stack.submit(&job).await;
+        kill(worker(&starts).await, Signal::SIGKILL).unwrap();
+        let ended = expect(&run, Failed, [("a", Failed)]).await;
+        let row = &ended.rows[0];
+        assert!(row["dispatched_at"].is_number() || row["dispatched_at"].is_string(), "{target}: {row}");
+        let told: Vec<&str> = ended.events.iter().map(|event| event["event_type"].as_str().unwrap()).collect();
+        assert!(told.contains(&"dispatched"), "{target}: {told:?}");
+    }
+}
+
+#[tokio::test]
 async fn an_invocation_that_never_claims_ends_its_order_at_once() {
     // The function dies before its first call could be answered.
     let stack = Stack::start().faults([at("s3", "GetObject").by("worker").then("kill_before")]).await;

@@ -83,7 +83,7 @@ pub(super) const OF_RESULTS: &[Tampering] = &[
     ),
     (
         "a stop before the claim",
-        |e| body(e, "tmp/claims/run-1/0007.stop.json")["at"] = at(1),
+        |e| e.objects.get_mut("tmp/claims/run-1/0007.stop.json").unwrap().written_ms = 1_000,
         2,
         "asked to stop before it was claimed",
     ),
