@@ -1,0 +1,42 @@
+# The role of the watchdog's state machine: it invokes watchdog_check, and nothing else of the engine.
+
+resource "aws_iam_role" "step_functions" {
+  name               = "${local.name.state_machine}-${var.region}"
+  description        = "State machine of the execution engine ${var.prefix}."
+  assume_role_policy = data.aws_iam_policy_document.trust_step_functions.json
+}
+
+resource "aws_iam_role_policy" "step_functions_own" {
+  name   = "own"
+  role   = aws_iam_role.step_functions.id
+  policy = data.aws_iam_policy_document.step_functions.json
+}
+
+data "aws_iam_policy_document" "step_functions" {
+  #checkov:skip=CKV_AWS_111: CloudWatch's deliveries of logs take no resource.
+  #checkov:skip=CKV_AWS_356: CloudWatch's deliveries of logs take no resource.
+
+  # Recorded as calls of `states`.
+  statement {
+    sid       = "InvokesWatchdogCheck"
+    actions   = ["lambda:InvokeFunction"]
+    resources = [local.arn.watchdog_check]
+  }
+
+  # Step Functions itself sets up the delivery of its log; the embedded AWS has no log of it.
+  statement {
+    sid = "UnrecordedLogDelivery"
+    actions = [
+      "logs:CreateLogDelivery",
+      "logs:DeleteLogDelivery",
+      "logs:DescribeLogGroups",
+      "logs:DescribeResourcePolicies",
+      "logs:GetLogDelivery",
+      "logs:ListLogDeliveries",
+      "logs:PutResourcePolicy",
+      "logs:UpdateLogDelivery",
+    ]
+    # None of these calls takes a resource, as deliveries have no ARN.
+    resources = ["*"]
+  }
+}

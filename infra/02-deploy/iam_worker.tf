@@ -1,0 +1,85 @@
+# The role of the worker on Lambda, and the policy that it shares with the one in CodeBuild: fetch an order, claim it,
+# report. No table, no credential but the run's key. The commands themselves have no role at all: their environment is
+# built from nothing, and the worker hides its own.
+
+resource "aws_iam_role" "worker" {
+  name               = "${local.name.worker}-${var.region}"
+  description        = "Function worker of the execution engine ${var.prefix}."
+  assume_role_policy = data.aws_iam_policy_document.trust_lambda.json
+}
+
+resource "aws_iam_role_policy" "worker_own" {
+  name   = "own"
+  role   = aws_iam_role.worker.id
+  policy = data.aws_iam_policy_document.runs_orders.json
+}
+
+resource "aws_iam_role_policy" "worker_lambda" {
+  name   = "lambda"
+  role   = aws_iam_role.worker.id
+  policy = data.aws_iam_policy_document.worker_lambda.json
+}
+
+# Also of the role in iam_codebuild.tf.
+data "aws_iam_policy_document" "runs_orders" {
+  statement {
+    sid     = "FetchesBundlesAndCode"
+    actions = ["s3:GetObject"]
+    resources = [
+      "${local.arn.internal_bucket}/tmp/exec/*/exec.zip",
+      "${local.arn.internal_bucket}/tmp/exec/*/code/*.zip",
+    ]
+  }
+
+  # Takes the claim; reads whose it is when that was unclear, and whether it is asked to stop.
+  statement {
+    sid       = "ClaimsOrders"
+    actions   = ["s3:GetObject", "s3:PutObject"]
+    resources = ["${local.arn.internal_bucket}/tmp/claims/*.json"]
+  }
+
+  # When the signed CALLBACK_URL is refused, because the session that signed it has ended, the role makes the same
+  # conditional PUT. It reads back which result stands when that was unclear.
+  statement {
+    sid       = "ReportsResults"
+    actions   = ["s3:GetObject", "s3:PutObject"]
+    resources = ["${local.arn.internal_bucket}/tmp/callbacks/runs/*/result.json"]
+  }
+
+  statement {
+    sid       = "WritesLogs"
+    actions   = ["s3:PutObject"]
+    resources = ["${local.arn.internal_bucket}/logs/*.log"]
+  }
+
+  statement {
+    sid       = "ReadsKeysOfRuns"
+    actions   = ["ssm:GetParameter"]
+    resources = [local.arn.run_keys]
+  }
+
+  # S3 says that an object is missing (404) only to those who may list its bucket, else 403; the embedded AWS always says
+  # it. Workers look for a request to stop every 5 s, and mostly there is none. There is no condition on `s3:prefix`,
+  # because a request for an object has none, and the condition would never hold.
+  statement {
+    sid       = "UnrecordedNotFound"
+    actions   = ["s3:ListBucket"]
+    resources = [local.arn.internal_bucket]
+  }
+}
+
+data "aws_iam_policy_document" "worker_lambda" {
+  # Lambda itself tells watchdog_check of an invocation that failed (the on-failure destination), with the worker's role.
+  statement {
+    sid       = "UnrecordedOnFailureDestination"
+    actions   = ["lambda:InvokeFunction"]
+    resources = [local.arn.watchdog_check]
+  }
+
+  # Lambda itself writes what the function prints. The group is made by Terraform.
+  statement {
+    sid       = "UnrecordedLogs"
+    actions   = ["logs:CreateLogStream", "logs:PutLogEvents"]
+    resources = ["${local.arn.worker_logs}:*"]
+  }
+}

@@ -1,0 +1,207 @@
+# The optional key. It encrypts buckets, tables, queues and log groups. It does not encrypt the keys of runs in Parameter
+# Store: those are written by the engine under AWS's own key for parameters, and live no longer than their run.
+
+resource "aws_kms_key" "stack" {
+  count = var.create_kms_key ? 1 : 0
+
+  description         = "Execution engine ${var.prefix}: buckets, tables, queues, logs."
+  enable_key_rotation = true
+  # KMS's most: whoever removes the stack by mistake has so long to find out. It is not paid in that time.
+  deletion_window_in_days = 30
+  policy                  = data.aws_iam_policy_document.key.json
+
+  lifecycle {
+    precondition {
+      condition     = var.kms_key_arn == null
+      error_message = "create_kms_key, kms_key_arn: one of them, not both."
+    }
+  }
+}
+
+resource "aws_kms_alias" "stack" {
+  count = var.create_kms_key ? 1 : 0
+
+  name          = "alias/${var.prefix}"
+  target_key_id = aws_kms_key.stack[0].key_id
+}
+
+data "aws_iam_policy_document" "key" {
+  #checkov:skip=CKV_AWS_109: A key's policy speaks of that key alone, which it can only name as `*`; without this statement nobody could manage it.
+  #checkov:skip=CKV_AWS_111: A key's policy speaks of that key alone, which it can only name as `*`.
+  #checkov:skip=CKV_AWS_356: A key's policy speaks of that key alone, which it can only name as `*`.
+
+  # IAM policies of the account decide; the roles of the engine have theirs in this file.
+  statement {
+    sid = "IamOfThisAccount"
+    actions = [
+      "kms:CancelKeyDeletion",
+      "kms:CreateAlias",
+      "kms:CreateGrant",
+      "kms:Decrypt",
+      "kms:DeleteAlias",
+      "kms:DescribeKey",
+      "kms:DisableKey",
+      "kms:DisableKeyRotation",
+      "kms:EnableKey",
+      "kms:EnableKeyRotation",
+      "kms:Encrypt",
+      "kms:GenerateDataKey",
+      "kms:GenerateDataKeyWithoutPlaintext",
+      "kms:GetKeyPolicy",
+      "kms:GetKeyRotationStatus",
+      "kms:ListGrants",
+      "kms:ListKeyPolicies",
+      "kms:ListKeyRotations",
+      "kms:ListResourceTags",
+      "kms:PutKeyPolicy",
+      "kms:ReEncryptFrom",
+      "kms:ReEncryptTo",
+      "kms:RetireGrant",
+      "kms:RevokeGrant",
+      "kms:RotateKeyOnDemand",
+      "kms:ScheduleKeyDeletion",
+      "kms:TagResource",
+      "kms:UntagResource",
+      "kms:UpdateAlias",
+      "kms:UpdateKeyDescription",
+    ]
+    # This key: a key's policy has no other name for it.
+    resources = ["*"]
+
+    principals {
+      type        = "AWS"
+      identifiers = ["arn:${local.partition}:iam::${local.account}:root"]
+    }
+  }
+
+  # CloudWatch Logs encrypts a group under the group's own name.
+  statement {
+    sid = "LogGroups"
+    actions = [
+      "kms:Decrypt",
+      "kms:DescribeKey",
+      "kms:Encrypt",
+      "kms:GenerateDataKey",
+      "kms:GenerateDataKeyWithoutPlaintext",
+      "kms:ReEncryptFrom",
+      "kms:ReEncryptTo",
+    ]
+    resources = ["*"] # this key
+
+    principals {
+      type        = "Service"
+      identifiers = ["logs.${var.region}.amazonaws.com"]
+    }
+
+    condition {
+      test     = "ArnLike"
+      variable = "kms:EncryptionContext:aws:logs:arn"
+      values   = ["arn:${local.partition}:logs:${var.region}:${local.account}:log-group:/aws/*${var.prefix}*"]
+    }
+  }
+
+  # EventBridge puts what it could not hand over into an encrypted queue.
+  statement {
+    sid       = "EventsThatCouldNotBeHandedOver"
+    actions   = ["kms:Decrypt", "kms:GenerateDataKey"]
+    resources = ["*"] # this key
+
+    principals {
+      type        = "Service"
+      identifiers = ["events.amazonaws.com"]
+    }
+
+    condition {
+      test     = "ArnEquals"
+      variable = "aws:SourceArn"
+      values   = [local.arn.codebuild_rule, local.arn.ssm_rule]
+    }
+
+    condition {
+      test     = "StringEquals"
+      variable = "aws:SourceAccount"
+      values   = [local.account]
+    }
+  }
+}
+
+# --- What the roles may do with it. Only through the services that hold the data: none of them calls KMS itself. ---
+
+data "aws_iam_policy_document" "function_kms" {
+  count = local.has_kms_key ? 1 : 0
+
+  # The embedded AWS has no KMS. S3 and SQS need a data key to write and Decrypt to read.
+  statement {
+    sid       = "UnrecordedKmsOfBucketsAndQueues"
+    actions   = ["kms:Decrypt", "kms:GenerateDataKey"]
+    resources = [local.kms_key_arn]
+
+    condition {
+      test     = "StringEquals"
+      variable = "kms:ViaService"
+      values   = ["s3.${var.region}.amazonaws.com", "sqs.${var.region}.amazonaws.com"]
+    }
+  }
+
+  # The embedded AWS has no KMS. These are what DynamoDB asks of whoever uses a table with a key of the account's own.
+  statement {
+    sid = "UnrecordedKmsOfTables"
+    actions = [
+      "kms:Decrypt",
+      "kms:DescribeKey",
+      "kms:Encrypt",
+      "kms:GenerateDataKey",
+      "kms:GenerateDataKeyWithoutPlaintext",
+      "kms:ReEncryptFrom",
+      "kms:ReEncryptTo",
+    ]
+    resources = [local.kms_key_arn]
+
+    condition {
+      test     = "StringEquals"
+      variable = "kms:ViaService"
+      values   = ["dynamodb.${var.region}.amazonaws.com"]
+    }
+  }
+}
+
+data "aws_iam_policy_document" "worker_kms" {
+  count = local.has_kms_key ? 1 : 0
+
+  # The embedded AWS has no KMS. Workers reach objects and no tables.
+  statement {
+    sid       = "UnrecordedKmsOfBuckets"
+    actions   = ["kms:Decrypt", "kms:GenerateDataKey"]
+    resources = [local.kms_key_arn]
+
+    condition {
+      test     = "StringEquals"
+      variable = "kms:ViaService"
+      values   = ["s3.${var.region}.amazonaws.com"]
+    }
+  }
+}
+
+resource "aws_iam_role_policy" "function_kms" {
+  for_each = local.has_kms_key ? {
+    init_job       = aws_iam_role.init_job.id
+    ssm_config     = aws_iam_role.ssm_config.id
+    orchestrator   = aws_iam_role.orchestrator.id
+    watchdog_check = aws_iam_role.watchdog_check.id
+  } : {}
+
+  name   = "kms"
+  role   = each.value
+  policy = data.aws_iam_policy_document.function_kms[0].json
+}
+
+resource "aws_iam_role_policy" "worker_kms" {
+  for_each = local.has_kms_key ? {
+    worker    = aws_iam_role.worker.id
+    codebuild = aws_iam_role.codebuild.id
+  } : {}
+
+  name   = "kms"
+  role   = each.value
+  policy = data.aws_iam_policy_document.worker_kms[0].json
+}

@@ -1,0 +1,35 @@
+# Terraform, its provider and its state. Values of the backend come from `scripts/generate_backend.sh`, those of the
+# variables from `scripts/generate_tfvars.sh`; this module holds neither an account nor a bucket's name.
+
+terraform {
+  # 1.10 is the first release, of Terraform and of OpenTofu, whose S3 backend locks by an object beside the state
+  # (`use_lockfile`), without a table. Both also have to run from the same files: conditions over several variables
+  # stand as preconditions on resources, because OpenTofu lets a variable's validation refer to that variable alone.
+  required_version = ">= 1.10.0"
+
+  required_providers {
+    aws = {
+      source = "hashicorp/aws"
+      # 5.100 is the oldest that the module was validated with, 6.25 the schema that it is held against. It uses nothing
+      # that 6 took away or marked as going, so both major versions do.
+      version = ">= 5.100.0, < 7.0.0"
+    }
+  }
+
+  # Partial: bucket, key, region and `use_lockfile` come with `terraform init -backend-config=…`.
+  backend "s3" {}
+}
+
+provider "aws" {
+  region = var.region
+
+  default_tags {
+    tags = merge({ Stack = var.prefix }, var.tags)
+  }
+}
+
+# Only what depends on whose account this is comes from AWS; the region is a variable, so that a plan for the wrong
+# one shows before it is made.
+data "aws_caller_identity" "current" {}
+
+data "aws_partition" "current" {}
