@@ -133,7 +133,10 @@ resource "aws_cloudwatch_dashboard" "engine" {
       {
         type = "metric", x = 0, y = 0, width = 8, height = 6
         properties = {
-          title = "Submissions", region = var.region, stat = "Sum", period = local.period
+          title  = "Submissions"
+          region = var.region
+          stat   = "Sum"
+          period = local.period
           metrics = [
             ["AWS/ApiGateway", "Count", "ApiId", aws_apigatewayv2_api.api.id],
             ["AWS/ApiGateway", "4xx", "ApiId", aws_apigatewayv2_api.api.id],
@@ -144,7 +147,10 @@ resource "aws_cloudwatch_dashboard" "engine" {
       {
         type = "metric", x = 8, y = 0, width = 8, height = 6
         properties = {
-          title = "Orders under way", region = var.region, stat = "Maximum", period = local.period
+          title  = "Orders under way"
+          region = var.region
+          stat   = "Maximum"
+          period = local.period
           metrics = [
             ["AWS/Lambda", "ConcurrentExecutions", "FunctionName", local.name.worker],
             ["AWS/CodeBuild", "Builds", "ProjectName", local.name.codebuild_project, { stat = "Sum" }],
@@ -154,7 +160,10 @@ resource "aws_cloudwatch_dashboard" "engine" {
       {
         type = "metric", x = 16, y = 0, width = 8, height = 6
         properties = {
-          title = "Watchdogs", region = var.region, stat = "Sum", period = local.period
+          title  = "Watchdogs"
+          region = var.region
+          stat   = "Sum"
+          period = local.period
           metrics = [
             ["AWS/States", "ExecutionsStarted", "StateMachineArn", local.arn.state_machine],
             ["AWS/States", "ExecutionsSucceeded", "StateMachineArn", local.arn.state_machine],
@@ -165,21 +174,30 @@ resource "aws_cloudwatch_dashboard" "engine" {
       {
         type = "metric", x = 0, y = 6, width = 8, height = 6
         properties = {
-          title   = "Errors of functions", region = var.region, stat = "Sum", period = local.period
+          title   = "Errors of functions"
+          region  = var.region
+          stat    = "Sum"
+          period  = local.period
           metrics = [for key in keys(local.functions) : ["AWS/Lambda", "Errors", "FunctionName", local.name[key]]]
         }
       },
       {
         type = "metric", x = 8, y = 6, width = 8, height = 6
         properties = {
-          title   = "Throttled invocations", region = var.region, stat = "Sum", period = local.period
+          title   = "Throttled invocations"
+          region  = var.region
+          stat    = "Sum"
+          period  = local.period
           metrics = [for key in keys(local.functions) : ["AWS/Lambda", "Throttles", "FunctionName", local.name[key]]]
         }
       },
       {
         type = "metric", x = 16, y = 6, width = 8, height = 6
         properties = {
-          title   = "Dead letters", region = var.region, stat = "Maximum", period = local.period
+          title   = "Dead letters"
+          region  = var.region
+          stat    = "Maximum"
+          period  = local.period
           metrics = [for alarm in values(local.dead_letter_alarms) : ["AWS/SQS", "ApproximateNumberOfMessagesVisible", "QueueName", alarm.queue]]
         }
       },
