@@ -1,0 +1,198 @@
+# What a deployment is made of, as far as Terraform itself knows it: names, limits, what is there and what is not with
+# each of the larger choices. No account is needed; the provider is mocked, so nothing is said here about what AWS takes.
+
+mock_provider "aws" {
+  mock_data "aws_caller_identity" {
+    defaults = {
+      account_id = "123456789012"
+    }
+  }
+
+  mock_data "aws_partition" {
+    defaults = {
+      partition = "aws"
+    }
+  }
+}
+
+variables {
+  region               = "eu-west-1"
+  image_repository_url = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/team/exe-sys"
+  image_tag            = "0123abc"
+}
+
+run "names" {
+  command = plan
+
+  assert {
+    condition     = aws_s3_bucket.internal.bucket == "exe-sys-internal-123456789012-eu-west-1"
+    error_message = "The internal bucket has another name."
+  }
+
+  assert {
+    condition     = aws_s3_bucket.done.bucket == "exe-sys-done-123456789012-eu-west-1"
+    error_message = "The done bucket has another name."
+  }
+
+  assert {
+    condition     = output.orders_table == "exe-sys-orders" && output.order_events_table == "exe-sys-order-events" && output.locks_table == "exe-sys-locks"
+    error_message = "The tables have other names."
+  }
+
+  assert {
+    condition     = aws_lambda_function.function["init_job"].function_name == "exe-sys-init-job" && tolist(aws_lambda_function.function["init_job"].image_config)[0].command == tolist(["function", "init_job"])
+    error_message = "init_job has another name or command."
+  }
+
+  assert {
+    condition     = local.arn.image_repository == "arn:aws:ecr:eu-west-1:123456789012:repository/team/exe-sys"
+    error_message = "The repository's ARN is not that of its URL."
+  }
+}
+
+run "longest_prefix_and_region" {
+  command = plan
+
+  variables {
+    prefix = "abcdefghijklmnopqrstuvwx"
+    region = "ap-southeast-1"
+  }
+
+  assert {
+    condition     = length(local.name.internal_bucket) <= 63
+    error_message = "Bucket names have at most 63 characters."
+  }
+
+  assert {
+    condition = alltrue([
+      for role in [
+        aws_iam_role.init_job, aws_iam_role.ssm_config, aws_iam_role.orchestrator, aws_iam_role.watchdog_check,
+        aws_iam_role.worker, aws_iam_role.codebuild, aws_iam_role.step_functions,
+      ] : length(role.name) <= 64
+    ])
+    error_message = "Role names have at most 64 characters."
+  }
+}
+
+run "limits" {
+  command = plan
+
+  assert {
+    condition     = aws_lambda_function.function["orchestrator"].timeout == 50
+    error_message = "The orchestrator must end before its lease of 60 s."
+  }
+
+  assert {
+    condition     = aws_lambda_function.function["worker"].reserved_concurrent_executions == 500 && aws_lambda_function.function["orchestrator"].reserved_concurrent_executions == -1
+    error_message = "The worker, and only the worker, has a reservation."
+  }
+
+  assert {
+    condition     = aws_lambda_function_event_invoke_config.worker.maximum_retry_attempts == 0
+    error_message = "An invocation of the worker must not be repeated."
+  }
+
+  assert {
+    condition     = aws_lambda_function_recursion_config.orchestrator.recursive_loop == "Allow" && aws_lambda_function_recursion_config.worker.recursive_loop == "Allow"
+    error_message = "AWS would stop a chain of more than 16 orders."
+  }
+
+  assert {
+    condition     = alltrue([for route in [aws_apigatewayv2_route.init, aws_apigatewayv2_route.ssm] : route.authorization_type == "AWS_IAM"])
+    error_message = "Both routes need IAM."
+  }
+}
+
+run "nothing_more_than_asked_for" {
+  command = plan
+
+  assert {
+    condition     = length(aws_kms_key.stack) == 0 && length(aws_iam_role_policy.function_kms) == 0 && length(aws_iam_role_policy.worker_kms) == 0
+    error_message = "There is a key that nobody asked for."
+  }
+
+  assert {
+    condition     = length(aws_iam_role_policy.function_network) == 0 && length(aws_iam_role_policy.codebuild_network) == 0
+    error_message = "There are permissions on a network, and there is none."
+  }
+
+  assert {
+    condition     = length(aws_iam_role_policy.init_job_jobs) == 0 && length(aws_iam_role_policy.ssm_config_jobs) == 0 && length(aws_iam_role_policy.job_sops_keys) == 0
+    error_message = "Jobs may name nothing by default."
+  }
+}
+
+run "what_jobs_may_name" {
+  command = plan
+
+  variables {
+    ssm_parameter_prefixes = ["/shop/", "/shared/token"]
+    secret_prefixes        = ["shop/", "token"]
+    sops_key_prefixes      = ["/keys/"]
+    source_buckets         = ["sources"]
+    ssm_document_names     = ["own-document"]
+  }
+
+  assert {
+    condition = local.job_parameters == [
+      "arn:aws:ssm:eu-west-1:123456789012:parameter/shop/*", "arn:aws:ssm:eu-west-1:123456789012:parameter/shared/token",
+    ]
+    error_message = "A path that ends with / stands for all below it, another for itself."
+  }
+
+  assert {
+    condition = local.job_secrets == [
+      "arn:aws:secretsmanager:eu-west-1:123456789012:secret:shop/*",
+      "arn:aws:secretsmanager:eu-west-1:123456789012:secret:token-??????",
+    ]
+    error_message = "A secret's ARN ends with six characters of Secrets Manager's."
+  }
+
+  assert {
+    condition     = length(aws_iam_role_policy.init_job_jobs) == 1 && length(aws_iam_role_policy.orchestrator_documents) == 1 && toset(keys(aws_iam_role_policy.job_sops_keys)) == toset(["orchestrator", "worker", "codebuild"])
+    error_message = "What jobs may name is not in the policies."
+  }
+}
+
+run "key_of_its_own" {
+  command = plan
+
+  variables {
+    kms_key_arn = "arn:aws:kms:eu-west-1:123456789012:key/00000000-0000-0000-0000-000000000000"
+  }
+
+  assert {
+    condition     = alltrue([for group in aws_cloudwatch_log_group.function : group.kms_key_id == var.kms_key_arn])
+    error_message = "The functions' logs are not encrypted with the key."
+  }
+
+  assert {
+    condition     = aws_sqs_queue.orchestrator_dead_letters.kms_master_key_id == var.kms_key_arn
+    error_message = "The queues are not encrypted with the key."
+  }
+
+  assert {
+    condition     = length(aws_iam_role_policy.function_kms) == 4 && length(aws_iam_role_policy.worker_kms) == 2
+    error_message = "Roles may not use the key."
+  }
+}
+
+run "network" {
+  command = plan
+
+  variables {
+    vpc_id             = "vpc-0123456789abcdef0"
+    subnet_ids         = ["subnet-0123456789abcdef0"]
+    security_group_ids = ["sg-0123456789abcdef0"]
+  }
+
+  assert {
+    condition     = alltrue([for function in aws_lambda_function.function : length(function.vpc_config) == 1])
+    error_message = "A function is not in the network."
+  }
+
+  assert {
+    condition     = length(aws_iam_role_policy.function_network) == 5 && length(aws_iam_role_policy.codebuild_network) == 1
+    error_message = "A role may not use the network."
+  }
+}
