@@ -1,5 +1,6 @@
-# The door: an HTTP API with two routes, both for callers that IAM knows (SigV4). Who may call is decided by IAM policies;
-# ready-made ones are in iam_policies.tf. Nothing else is served: another method or path is a 404 of the API's own.
+# The door: an HTTP API with two routes, both for callers that IAM knows (SigV4). Who may call is decided by IAM
+# policies; ready-made ones are in iam_policies.tf. Nothing else is served: another method or path is a 404 of the
+# API's own.
 
 resource "aws_apigatewayv2_api" "api" {
   name          = var.prefix

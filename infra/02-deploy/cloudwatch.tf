@@ -44,21 +44,53 @@ locals {
 
   # Something was given up. One message is enough.
   dead_letter_alarms = {
-    orchestrator   = { queue = local.name.orchestrator_dead_letters, text = "The orchestrator did not take a result's notification. Its run goes on with the next tick." }
-    watchdog_check = { queue = local.name.watchdog_check_dead_letters, text = "The end of a build, a command or a worker was not heard. Its order ends by its timeout." }
-    intake         = { queue = local.name.intake_dead_letters, text = "A submission without a waiting sender (SNS, asynchronous invoke) was not accepted." }
+    orchestrator = {
+      queue = local.name.orchestrator_dead_letters
+      text  = "The orchestrator did not take a result's notification. Its run goes on with the next tick."
+    }
+    watchdog_check = {
+      queue = local.name.watchdog_check_dead_letters
+      text  = "The end of a build, a command or a worker was not heard. Its order ends by its timeout."
+    }
+    intake = {
+      queue = local.name.intake_dead_letters
+      text  = "A submission without a waiting sender (SNS, asynchronous invoke) was not accepted."
+    }
   }
 
   # Something fails again and again. A failed pass or look is repeated within a minute, so a fault that stays is seen in
   # three periods, and one that passes is not.
   failure_alarms = {
-    orchestrator_errors      = { namespace = "AWS/Lambda", metric = "Errors", dimensions = { FunctionName = local.name.orchestrator }, text = "Passes of the orchestrator keep failing." }
-    watchdog_check_errors    = { namespace = "AWS/Lambda", metric = "Errors", dimensions = { FunctionName = local.name.watchdog_check }, text = "Looks of the watchdog keep failing." }
-    init_job_errors          = { namespace = "AWS/Lambda", metric = "Errors", dimensions = { FunctionName = local.name.init_job }, text = "Submissions by /init keep failing." }
-    ssm_config_errors        = { namespace = "AWS/Lambda", metric = "Errors", dimensions = { FunctionName = local.name.ssm_config }, text = "Submissions by /ssm keep failing." }
-    orchestrator_throttles   = { namespace = "AWS/Lambda", metric = "Throttles", dimensions = { FunctionName = local.name.orchestrator }, text = "The account's concurrency is used up: the orchestrator waits." }
-    watchdog_check_throttles = { namespace = "AWS/Lambda", metric = "Throttles", dimensions = { FunctionName = local.name.watchdog_check }, text = "The account's concurrency is used up: the watchdog waits." }
-    api_errors               = { namespace = "AWS/ApiGateway", metric = "5xx", dimensions = { ApiId = aws_apigatewayv2_api.api.id }, text = "The API keeps answering with errors of the engine's side." }
+    orchestrator_errors = {
+      function = local.name.orchestrator
+      metric   = "Errors"
+      text     = "Passes of the orchestrator keep failing."
+    }
+    watchdog_check_errors = {
+      function = local.name.watchdog_check
+      metric   = "Errors"
+      text     = "Looks of the watchdog keep failing."
+    }
+    init_job_errors = {
+      function = local.name.init_job
+      metric   = "Errors"
+      text     = "Submissions by /init keep failing."
+    }
+    ssm_config_errors = {
+      function = local.name.ssm_config
+      metric   = "Errors"
+      text     = "Submissions by /ssm keep failing."
+    }
+    orchestrator_throttles = {
+      function = local.name.orchestrator
+      metric   = "Throttles"
+      text     = "The account's concurrency is used up: the orchestrator waits."
+    }
+    watchdog_check_throttles = {
+      function = local.name.watchdog_check
+      metric   = "Throttles"
+      text     = "The account's concurrency is used up: the watchdog waits."
+    }
   }
 
   # The machine is made so that it never fails.
@@ -91,9 +123,25 @@ resource "aws_cloudwatch_metric_alarm" "failures" {
 
   alarm_name          = "${var.prefix}-${replace(each.key, "_", "-")}"
   alarm_description   = each.value.text
-  namespace           = each.value.namespace
+  namespace           = "AWS/Lambda"
   metric_name         = each.value.metric
-  dimensions          = each.value.dimensions
+  dimensions          = { FunctionName = each.value.function }
+  statistic           = "Sum"
+  period              = local.period
+  evaluation_periods  = 3
+  threshold           = 0
+  comparison_operator = "GreaterThanThreshold"
+  treat_missing_data  = "notBreaching"
+  alarm_actions       = var.alarm_topic_arns
+  ok_actions          = var.alarm_topic_arns
+}
+
+resource "aws_cloudwatch_metric_alarm" "api" {
+  alarm_name          = "${var.prefix}-api-errors"
+  alarm_description   = "The API keeps answering with errors of the engine's side."
+  namespace           = "AWS/ApiGateway"
+  metric_name         = "5xx"
+  dimensions          = { ApiId = aws_apigatewayv2_api.api.id }
   statistic           = "Sum"
   period              = local.period
   evaluation_periods  = 3
@@ -194,11 +242,13 @@ resource "aws_cloudwatch_dashboard" "engine" {
       {
         type = "metric", x = 16, y = 6, width = 8, height = 6
         properties = {
-          title   = "Dead letters"
-          region  = var.region
-          stat    = "Maximum"
-          period  = local.period
-          metrics = [for alarm in values(local.dead_letter_alarms) : ["AWS/SQS", "ApproximateNumberOfMessagesVisible", "QueueName", alarm.queue]]
+          title  = "Dead letters"
+          region = var.region
+          stat   = "Maximum"
+          period = local.period
+          metrics = [for alarm in values(local.dead_letter_alarms) :
+            ["AWS/SQS", "ApproximateNumberOfMessagesVisible", "QueueName", alarm.queue]
+          ]
         }
       },
     ]

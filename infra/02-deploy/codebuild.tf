@@ -7,7 +7,8 @@ resource "aws_codebuild_project" "worker" {
   description  = "Runs one order of the execution engine."
   service_role = aws_iam_role.codebuild.arn
 
-  # CodeBuild's most. Each StartBuild says its own times, from those of its order; these hold for builds started by hand.
+  # CodeBuild's most. Each StartBuild says its own times, from those of its order; these hold for builds started by
+  # hand.
   build_timeout  = 2160
   queued_timeout = 480
 

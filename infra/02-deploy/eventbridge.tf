@@ -1,5 +1,6 @@
-# What AWS tells by itself of workers that have ended: builds and commands. Both go to watchdog_check, which ends an order
-# whose worker is gone within seconds instead of at its timeout. The patterns are the files that the embedded AWS matches.
+# What AWS tells by itself of workers that have ended: builds and commands. Both go to watchdog_check, which ends an
+# order whose worker is gone within seconds instead of at its timeout. The patterns are the files that the embedded
+# AWS matches.
 
 resource "aws_cloudwatch_event_rule" "codebuild" {
   name        = local.name.codebuild_rule

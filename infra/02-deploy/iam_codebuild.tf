@@ -1,9 +1,10 @@
 # The role of the worker's CodeBuild project: the worker's policy, and what CodeBuild itself does with it.
 
 resource "aws_iam_role" "codebuild" {
-  name               = "${var.prefix}-codebuild-${var.region}"
-  description        = "Builds of the execution engine ${var.prefix}."
-  assume_role_policy = data.aws_iam_policy_document.trust_codebuild.json
+  name                 = "${var.prefix}-codebuild-${var.region}"
+  description          = "Builds of the execution engine ${var.prefix}."
+  assume_role_policy   = data.aws_iam_policy_document.trust_codebuild.json
+  permissions_boundary = var.permissions_boundary_arn
 }
 
 resource "aws_iam_role_policy" "codebuild_own" {

@@ -1,20 +1,23 @@
-# The roles of init_job and ssm_config, which take the same steps (crates/common/src/intake) and so have the same policy.
-# They are the only ones that read credentials of jobs and that write bundles, code and plans.
+# The roles of init_job and ssm_config, which take the same steps (crates/common/src/intake) and so have the same
+# policy. They are the only ones that read credentials of jobs and that write bundles, code and plans.
 #
-# In all iam_*.tf a statement stands for a purpose and its sid says which. Those whose sid begins with `Unrecorded` are
-# for calls that the embedded AWS does not see, because the service makes them itself or it has no such service; the
-# others are held against recorded calls. Roles have the region in their names: IAM has one namespace over all regions.
+# In all iam_*.tf a statement stands for a purpose and its sid says which. Those whose sid begins with `Unrecorded`
+# are for calls that the embedded AWS does not see, because the service makes them itself or it has no such service;
+# the others are held against recorded calls. Roles have the region in their names: IAM has one namespace over all
+# regions.
 
 resource "aws_iam_role" "init_job" {
-  name               = "${local.name.init_job}-${var.region}"
-  description        = "Function init_job of the execution engine ${var.prefix}."
-  assume_role_policy = data.aws_iam_policy_document.trust_lambda.json
+  name                 = "${local.name.init_job}-${var.region}"
+  description          = "Function init_job of the execution engine ${var.prefix}."
+  assume_role_policy   = data.aws_iam_policy_document.trust_lambda.json
+  permissions_boundary = var.permissions_boundary_arn
 }
 
 resource "aws_iam_role" "ssm_config" {
-  name               = "${local.name.ssm_config}-${var.region}"
-  description        = "Function ssm_config of the execution engine ${var.prefix}."
-  assume_role_policy = data.aws_iam_policy_document.trust_lambda.json
+  name                 = "${local.name.ssm_config}-${var.region}"
+  description          = "Function ssm_config of the execution engine ${var.prefix}."
+  assume_role_policy   = data.aws_iam_policy_document.trust_lambda.json
+  permissions_boundary = var.permissions_boundary_arn
 }
 
 resource "aws_iam_role_policy" "init_job_own" {
@@ -99,8 +102,9 @@ data "aws_iam_policy_document" "intake" {
     resources = [local.arn.executions]
   }
 
-  # S3 says that an object is missing (404) only to those who may list its bucket, else 403; the embedded AWS always says
-  # it. There is no condition on `s3:prefix`, because a request for an object has none, and the condition would never hold.
+  # S3 says that an object is missing (404) only to those who may list its bucket, else 403; the embedded AWS always
+  # says it. There is no condition on `s3:prefix`, because a request for an object has none, and the condition would
+  # never hold.
   statement {
     sid       = "UnrecordedNotFound"
     actions   = ["s3:ListBucket"]
@@ -180,7 +184,9 @@ data "aws_iam_policy_document" "intake_kms" {
       test     = "StringEquals"
       variable = "kms:ViaService"
       values = [
-        "ssm.${var.region}.amazonaws.com", "secretsmanager.${var.region}.amazonaws.com", "s3.${var.region}.amazonaws.com",
+        "s3.${var.region}.amazonaws.com",
+        "secretsmanager.${var.region}.amazonaws.com",
+        "ssm.${var.region}.amazonaws.com",
       ]
     }
   }

@@ -1,10 +1,11 @@
-# The role of the orchestrator: it works on runs, dispatches orders to all targets, and signs the URLs by which instances
-# reach what is theirs. It reads no credential of a job but the key that opens a bundle.
+# The role of the orchestrator: it works on runs, dispatches orders to all targets, and signs the URLs by which
+# instances reach what is theirs. It reads no credential of a job but the key that opens a bundle.
 
 resource "aws_iam_role" "orchestrator" {
-  name               = "${local.name.orchestrator}-${var.region}"
-  description        = "Function orchestrator of the execution engine ${var.prefix}."
-  assume_role_policy = data.aws_iam_policy_document.trust_lambda.json
+  name                 = "${local.name.orchestrator}-${var.region}"
+  description          = "Function orchestrator of the execution engine ${var.prefix}."
+  assume_role_policy   = data.aws_iam_policy_document.trust_lambda.json
+  permissions_boundary = var.permissions_boundary_arn
 }
 
 resource "aws_iam_role_policy" "orchestrator_own" {
@@ -93,9 +94,9 @@ data "aws_iam_policy_document" "orchestrator" {
     resources = ["${local.arn.internal_bucket}/worker/*"]
   }
 
-  # What was reported to a run, or to an order by its instances. Listing also makes S3 say 404 of a missing object instead
-  # of 403, here and to instances by their signed URLs: for that there must be no condition on `s3:prefix`, because a
-  # request for an object has none.
+  # What was reported to a run, or to an order by its instances. Listing also makes S3 say 404 of a missing object
+  # instead of 403, here and to instances by their signed URLs: for that there must be no condition on `s3:prefix`,
+  # because a request for an object has none.
   statement {
     sid       = "ListsResults"
     actions   = ["s3:ListBucket"]

@@ -127,7 +127,7 @@ data "aws_iam_policy_document" "reader" {
 
   statement {
     sid     = "SeesLogs"
-    actions = ["logs:DescribeLogStreams", "logs:FilterLogEvents", "logs:GetLogEvents", "logs:StartQuery"]
+    actions = ["logs:DescribeLogStreams", "logs:FilterLogEvents", "logs:GetLogEvents"]
     resources = [
       "${local.arn.init_job_logs}:*",
       "${local.arn.ssm_config_logs}:*",

@@ -1,9 +1,10 @@
 # The role of the watchdog's state machine: it invokes watchdog_check, and nothing else of the engine.
 
 resource "aws_iam_role" "step_functions" {
-  name               = "${local.name.state_machine}-${var.region}"
-  description        = "State machine of the execution engine ${var.prefix}."
-  assume_role_policy = data.aws_iam_policy_document.trust_step_functions.json
+  name                 = "${local.name.state_machine}-${var.region}"
+  description          = "State machine of the execution engine ${var.prefix}."
+  assume_role_policy   = data.aws_iam_policy_document.trust_step_functions.json
+  permissions_boundary = var.permissions_boundary_arn
 }
 
 resource "aws_iam_role_policy" "step_functions_own" {

@@ -1,10 +1,11 @@
-# The role of watchdog_check: it ends what is late or lost, through the same claims as the orchestrator, and wakes runs. It
-# starts nothing and opens nothing.
+# The role of watchdog_check: it ends what is late or lost, through the same claims as the orchestrator, and wakes
+# runs. It starts nothing and opens nothing.
 
 resource "aws_iam_role" "watchdog_check" {
-  name               = "${local.name.watchdog_check}-${var.region}"
-  description        = "Function watchdog_check of the execution engine ${var.prefix}."
-  assume_role_policy = data.aws_iam_policy_document.trust_lambda.json
+  name                 = "${local.name.watchdog_check}-${var.region}"
+  description          = "Function watchdog_check of the execution engine ${var.prefix}."
+  assume_role_policy   = data.aws_iam_policy_document.trust_lambda.json
+  permissions_boundary = var.permissions_boundary_arn
 }
 
 resource "aws_iam_role_policy" "watchdog_check_own" {
@@ -44,8 +45,8 @@ data "aws_iam_policy_document" "watchdog_check" {
     resources = ["${local.arn.internal_bucket}/tmp/exec/*/targets.json"]
   }
 
-  # Which instances have reported. Listing also makes S3 say 404 of a missing object instead of 403: for that there must be
-  # no condition on `s3:prefix`, because a request for an object has none.
+  # Which instances have reported. Listing also makes S3 say 404 of a missing object instead of 403: for that there
+  # must be no condition on `s3:prefix`, because a request for an object has none.
   statement {
     sid       = "ListsResults"
     actions   = ["s3:ListBucket"]

@@ -3,9 +3,10 @@
 # built from nothing, and the worker hides its own.
 
 resource "aws_iam_role" "worker" {
-  name               = "${local.name.worker}-${var.region}"
-  description        = "Function worker of the execution engine ${var.prefix}."
-  assume_role_policy = data.aws_iam_policy_document.trust_lambda.json
+  name                 = "${local.name.worker}-${var.region}"
+  description          = "Function worker of the execution engine ${var.prefix}."
+  assume_role_policy   = data.aws_iam_policy_document.trust_lambda.json
+  permissions_boundary = var.permissions_boundary_arn
 }
 
 resource "aws_iam_role_policy" "worker_own" {
@@ -58,9 +59,9 @@ data "aws_iam_policy_document" "runs_orders" {
     resources = [local.arn.run_keys]
   }
 
-  # S3 says that an object is missing (404) only to those who may list its bucket, else 403; the embedded AWS always says
-  # it. Workers look for a request to stop every 5 s, and mostly there is none. There is no condition on `s3:prefix`,
-  # because a request for an object has none, and the condition would never hold.
+  # S3 says that an object is missing (404) only to those who may list its bucket, else 403; the embedded AWS always
+  # says it. Workers look for a request to stop every 5 s, and mostly there is none. There is no condition on
+  # `s3:prefix`, because a request for an object has none, and the condition would never hold.
   statement {
     sid       = "UnrecordedNotFound"
     actions   = ["s3:ListBucket"]
@@ -69,7 +70,8 @@ data "aws_iam_policy_document" "runs_orders" {
 }
 
 data "aws_iam_policy_document" "worker_lambda" {
-  # Lambda itself tells watchdog_check of an invocation that failed (the on-failure destination), with the worker's role.
+  # Lambda itself tells watchdog_check of an invocation that failed (the on-failure destination), with the worker's
+  # role.
   statement {
     sid       = "UnrecordedOnFailureDestination"
     actions   = ["lambda:InvokeFunction"]

@@ -1,5 +1,6 @@
-# The optional key. It encrypts buckets, tables, queues and log groups. It does not encrypt the keys of runs in Parameter
-# Store: those are written by the engine under AWS's own key for parameters, and live no longer than their run.
+# The optional key. It encrypts buckets, tables, queues and log groups. It does not encrypt the keys of runs in
+# Parameter Store: those are written by the engine under AWS's own key for parameters, and live no longer than their
+# run.
 
 resource "aws_kms_key" "stack" {
   count = var.create_kms_key ? 1 : 0
@@ -96,7 +97,7 @@ data "aws_iam_policy_document" "key" {
     condition {
       test     = "ArnLike"
       variable = "kms:EncryptionContext:aws:logs:arn"
-      values   = ["arn:${local.partition}:logs:${var.region}:${local.account}:log-group:/aws/*${var.prefix}*"]
+      values   = ["arn:${local.partition}:logs:${local.here}:log-group:/aws/*${var.prefix}*"]
     }
   }
 

@@ -62,7 +62,9 @@ resource "aws_lambda_function" "function" {
 
   lifecycle {
     precondition {
-      condition     = local.is_in_vpc == (length(var.subnet_ids) > 0) && local.is_in_vpc == (length(var.security_group_ids) > 0)
+      condition = (
+        local.is_in_vpc == (length(var.subnet_ids) > 0) && local.is_in_vpc == (length(var.security_group_ids) > 0)
+      )
       error_message = "vpc_id, subnet_ids and security_group_ids: give all three, or none."
     }
   }

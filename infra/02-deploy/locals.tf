@@ -7,6 +7,8 @@
 locals {
   partition = data.aws_partition.current.partition
   account   = data.aws_caller_identity.current.account_id
+  # The part of an ARN that says where something is.
+  here = "${var.region}:${local.account}"
 
   # As `Stack` in crates/common/src/stack.rs. Buckets share one namespace over all accounts.
   name = {
@@ -40,64 +42,64 @@ locals {
   ssm_prefix = coalesce(var.ssm_prefix, var.prefix)
   image_uri  = "${var.image_repository_url}:${var.image_tag}"
   # 123456789012.dkr.ecr.eu-west-1.amazonaws.com/team/exe-sys
-  image_registry = split(".", var.image_repository_url)
-  image_path     = join("/", slice(split("/", var.image_repository_url), 1, length(split("/", var.image_repository_url))))
+  image_place = join(":", reverse(regex("^([0-9]+)[.]dkr[.]ecr[.]([a-z0-9-]+)[.]", var.image_repository_url)))
+  image_path  = regex("^[^/]+/(.+)$", var.image_repository_url)[0]
 
   arn = {
-    orders_table       = "arn:${local.partition}:dynamodb:${var.region}:${local.account}:table/${local.name.orders_table}"
-    order_events_table = "arn:${local.partition}:dynamodb:${var.region}:${local.account}:table/${local.name.order_events_table}"
-    locks_table        = "arn:${local.partition}:dynamodb:${var.region}:${local.account}:table/${local.name.locks_table}"
+    orders_table       = "arn:${local.partition}:dynamodb:${local.here}:table/${local.name.orders_table}"
+    order_events_table = "arn:${local.partition}:dynamodb:${local.here}:table/${local.name.order_events_table}"
+    locks_table        = "arn:${local.partition}:dynamodb:${local.here}:table/${local.name.locks_table}"
 
     internal_bucket = "arn:${local.partition}:s3:::${local.name.internal_bucket}"
     done_bucket     = "arn:${local.partition}:s3:::${local.name.done_bucket}"
 
-    init_job       = "arn:${local.partition}:lambda:${var.region}:${local.account}:function:${local.name.init_job}"
-    ssm_config     = "arn:${local.partition}:lambda:${var.region}:${local.account}:function:${local.name.ssm_config}"
-    orchestrator   = "arn:${local.partition}:lambda:${var.region}:${local.account}:function:${local.name.orchestrator}"
-    watchdog_check = "arn:${local.partition}:lambda:${var.region}:${local.account}:function:${local.name.watchdog_check}"
-    worker         = "arn:${local.partition}:lambda:${var.region}:${local.account}:function:${local.name.worker}"
+    init_job       = "arn:${local.partition}:lambda:${local.here}:function:${local.name.init_job}"
+    ssm_config     = "arn:${local.partition}:lambda:${local.here}:function:${local.name.ssm_config}"
+    orchestrator   = "arn:${local.partition}:lambda:${local.here}:function:${local.name.orchestrator}"
+    watchdog_check = "arn:${local.partition}:lambda:${local.here}:function:${local.name.watchdog_check}"
+    worker         = "arn:${local.partition}:lambda:${local.here}:function:${local.name.worker}"
 
-    state_machine = "arn:${local.partition}:states:${var.region}:${local.account}:stateMachine:${local.name.state_machine}"
-    executions    = "arn:${local.partition}:states:${var.region}:${local.account}:execution:${local.name.state_machine}:*"
+    state_machine = "arn:${local.partition}:states:${local.here}:stateMachine:${local.name.state_machine}"
+    executions    = "arn:${local.partition}:states:${local.here}:execution:${local.name.state_machine}:*"
 
-    codebuild_project = "arn:${local.partition}:codebuild:${var.region}:${local.account}:project/${local.name.codebuild_project}"
+    codebuild_project = "arn:${local.partition}:codebuild:${local.here}:project/${local.name.codebuild_project}"
 
-    ssm_document      = "arn:${local.partition}:ssm:${var.region}:${local.account}:document/${local.name.ssm_document}"
-    ec2_instances     = "arn:${local.partition}:ec2:${var.region}:${local.account}:instance/*"
-    managed_instances = "arn:${local.partition}:ssm:${var.region}:${local.account}:managed-instance/*"
-    run_keys          = "arn:${local.partition}:ssm:${var.region}:${local.account}:parameter/${local.ssm_prefix}/sops-keys/*"
+    ssm_document      = "arn:${local.partition}:ssm:${local.here}:document/${local.name.ssm_document}"
+    ec2_instances     = "arn:${local.partition}:ec2:${local.here}:instance/*"
+    managed_instances = "arn:${local.partition}:ssm:${local.here}:managed-instance/*"
+    run_keys          = "arn:${local.partition}:ssm:${local.here}:parameter/${local.ssm_prefix}/sops-keys/*"
 
-    codebuild_rule = "arn:${local.partition}:events:${var.region}:${local.account}:rule/${local.name.codebuild_rule}"
-    ssm_rule       = "arn:${local.partition}:events:${var.region}:${local.account}:rule/${local.name.ssm_rule}"
+    codebuild_rule = "arn:${local.partition}:events:${local.here}:rule/${local.name.codebuild_rule}"
+    ssm_rule       = "arn:${local.partition}:events:${local.here}:rule/${local.name.ssm_rule}"
 
-    orchestrator_dead_letters   = "arn:${local.partition}:sqs:${var.region}:${local.account}:${local.name.orchestrator_dead_letters}"
-    watchdog_check_dead_letters = "arn:${local.partition}:sqs:${var.region}:${local.account}:${local.name.watchdog_check_dead_letters}"
-    intake_dead_letters         = "arn:${local.partition}:sqs:${var.region}:${local.account}:${local.name.intake_dead_letters}"
+    orchestrator_dead_letters   = "arn:${local.partition}:sqs:${local.here}:${local.name.orchestrator_dead_letters}"
+    watchdog_check_dead_letters = "arn:${local.partition}:sqs:${local.here}:${local.name.watchdog_check_dead_letters}"
+    intake_dead_letters         = "arn:${local.partition}:sqs:${local.here}:${local.name.intake_dead_letters}"
 
-    init_job_logs       = "arn:${local.partition}:logs:${var.region}:${local.account}:log-group:/aws/lambda/${local.name.init_job}"
-    ssm_config_logs     = "arn:${local.partition}:logs:${var.region}:${local.account}:log-group:/aws/lambda/${local.name.ssm_config}"
-    orchestrator_logs   = "arn:${local.partition}:logs:${var.region}:${local.account}:log-group:/aws/lambda/${local.name.orchestrator}"
-    watchdog_check_logs = "arn:${local.partition}:logs:${var.region}:${local.account}:log-group:/aws/lambda/${local.name.watchdog_check}"
-    worker_logs         = "arn:${local.partition}:logs:${var.region}:${local.account}:log-group:/aws/lambda/${local.name.worker}"
-    codebuild_logs      = "arn:${local.partition}:logs:${var.region}:${local.account}:log-group:${local.name.codebuild_logs}"
+    init_job_logs       = "arn:${local.partition}:logs:${local.here}:log-group:/aws/lambda/${local.name.init_job}"
+    ssm_config_logs     = "arn:${local.partition}:logs:${local.here}:log-group:/aws/lambda/${local.name.ssm_config}"
+    orchestrator_logs   = "arn:${local.partition}:logs:${local.here}:log-group:/aws/lambda/${local.name.orchestrator}"
+    watchdog_check_logs = "arn:${local.partition}:logs:${local.here}:log-group:/aws/lambda/${local.name.watchdog_check}"
+    worker_logs         = "arn:${local.partition}:logs:${local.here}:log-group:/aws/lambda/${local.name.worker}"
+    codebuild_logs      = "arn:${local.partition}:logs:${local.here}:log-group:${local.name.codebuild_logs}"
 
-    image_repository = "arn:${local.partition}:ecr:${local.image_registry[3]}:${local.image_registry[0]}:repository/${local.image_path}"
+    image_repository = "arn:${local.partition}:ecr:${local.image_place}:repository/${local.image_path}"
   }
 
   # What jobs may name besides what is the engine's own: lists that variables make.
   job_parameters = [for path in var.ssm_parameter_prefixes :
-    "arn:${local.partition}:ssm:${var.region}:${local.account}:parameter${endswith(path, "/") ? "${path}*" : path}"
+    "arn:${local.partition}:ssm:${local.here}:parameter${path}${endswith(path, "/") ? "*" : ""}"
   ]
   job_sops_keys = [for path in var.sops_key_prefixes :
-    "arn:${local.partition}:ssm:${var.region}:${local.account}:parameter${endswith(path, "/") ? "${path}*" : path}"
+    "arn:${local.partition}:ssm:${local.here}:parameter${path}${endswith(path, "/") ? "*" : ""}"
   ]
   # The ARN of a secret ends with a hyphen and six characters that Secrets Manager draws.
   job_secrets = [for name in var.secret_prefixes :
-    "arn:${local.partition}:secretsmanager:${var.region}:${local.account}:secret:${endswith(name, "/") ? "${name}*" : "${name}-??????"}"
+    "arn:${local.partition}:secretsmanager:${local.here}:secret:${name}${endswith(name, "/") ? "*" : "-??????"}"
   ]
   job_source_objects = [for bucket in var.source_buckets : "arn:${local.partition}:s3:::${bucket}/*"]
   job_documents = [for name in var.ssm_document_names :
-    "arn:${local.partition}:ssm:${var.region}:${local.account}:document/${name}"
+    "arn:${local.partition}:ssm:${local.here}:document/${name}"
   ]
 
   has_kms_key = var.create_kms_key || var.kms_key_arn != null

@@ -91,7 +91,7 @@ resource "aws_s3_bucket_lifecycle_configuration" "internal" {
       # first must outlive its deadline: workers then have up to 300 s to stop and 30 s to report, the tick looks for
       # 600 s, and the run's key is kept for two hours (crates/common/src/intake/upload.rs), which is the margin.
       condition     = var.max_job_timeout + 2 * 3600 <= var.tmp_expiration_days * 86400
-      error_message = "max_job_timeout: must be at least two hours below tmp_expiration_days, or bundles and results of a long run are deleted under it."
+      error_message = "max_job_timeout: must be two hours below tmp_expiration_days, or a run loses its objects."
     }
   }
 }
@@ -123,9 +123,9 @@ data "aws_iam_policy_document" "internal_bucket" {
     }
   }
 
-  # While an order runs on instances, its dispatch document holds the order's secrets in clear, for them alone: they read
-  # it by a URL that the orchestrator signed, which counts as the orchestrator. Without this everybody in the account who
-  # may read objects could read it, AWS's ReadOnlyAccess included.
+  # While an order runs on instances, its dispatch document holds the order's secrets in clear, for them alone: they
+  # read it by a URL that the orchestrator signed, which counts as the orchestrator. Without this everybody in the
+  # account who may read objects could read it, AWS's ReadOnlyAccess included.
   statement {
     sid       = "RefuseDispatchDocumentsToOthers"
     effect    = "Deny"

@@ -1,5 +1,6 @@
 # Queues of what was given up: events that a function did not take after its last attempt, and events that EventBridge
-# could not hand over. Nobody reads them but people; each has an alarm (cloudwatch.tf). docs/OPERATIONS.md says what to do.
+# could not hand over. Nobody reads them but people; each has an alarm (cloudwatch.tf). docs/OPERATIONS.md says what
+# to do.
 
 locals {
   # SQS's most: time enough to come back from a holiday. Nothing waits for these.

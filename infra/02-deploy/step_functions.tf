@@ -14,8 +14,8 @@ resource "aws_sfn_state_machine" "watchdog" {
 
   logging_configuration {
     log_destination = "${aws_cloudwatch_log_group.state_machine.arn}:*"
-    # Failures alone: a look that failed and was repeated. Everything else is in the history, which Step Functions keeps for
-    # 90 days; a run of a day would write thousands of lines.
+    # Failures alone: a look that failed and was repeated. Everything else is in the history, which Step Functions
+    # keeps for 90 days; a run of a day would write thousands of lines.
     level = "ERROR"
     # Input and output may be logged, as they hold no secrets: names of the run, the order, a bucket and a table, times,
     # and the text of an error (docs/ARCHITECTURE.md, section 10, number 18). Without them a line would not say what

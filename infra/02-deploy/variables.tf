@@ -47,8 +47,8 @@ variable "tags" {
 
 variable "force_destroy" {
   description = <<-END
-    Whether `terraform destroy` also deletes what lies in the buckets. Off, so that nobody loses logs and the workers for
-    instances by a slip; teardown.sh asks and switches it on.
+    Whether `terraform destroy` also deletes what lies in the buckets. Off, so that nobody loses logs and the workers
+    for instances by a slip; teardown.sh asks and switches it on.
   END
   type        = bool
   default     = false
@@ -62,7 +62,8 @@ variable "image_repository_url" {
 
   validation {
     condition = can(regex(
-      "^[0-9]{12}\\.dkr\\.ecr\\.[a-z0-9-]+\\.amazonaws\\.com(\\.cn)?/[a-z0-9]+([._/-][a-z0-9]+)*$", var.image_repository_url
+      "^[0-9]{12}[.]dkr[.]ecr[.][a-z0-9-]+[.]amazonaws[.]com([.]cn)?/[a-z0-9]+([._/-][a-z0-9]+)*$",
+      var.image_repository_url
     ))
     error_message = "image_repository_url: must look like 123456789012.dkr.ecr.eu-west-1.amazonaws.com/exe-sys."
   }
@@ -70,8 +71,8 @@ variable "image_repository_url" {
 
 variable "image_tag" {
   description = <<-END
-    Tag of the image that functions and builds run. It must be an image of one architecture, `architecture`: Lambda takes
-    no index of several.
+    Tag of the image that functions and builds run. It must be an image of one architecture, `architecture`: Lambda
+    takes no index of several.
   END
   type        = string
 
@@ -98,8 +99,8 @@ variable "architecture" {
 
 variable "max_job_timeout" {
   description = <<-END
-    Longest `job_timeout`, in seconds. Bundles, claims and results live under `tmp/`: a job must end before they do, so this
-    plus two hours must fit into `tmp_expiration_days`.
+    Longest `job_timeout`, in seconds. Bundles, claims and results live under `tmp/`: a job must end before they do,
+    so this plus two hours must fit into `tmp_expiration_days`.
   END
   type        = number
   default     = 79200
@@ -107,7 +108,9 @@ variable "max_job_timeout" {
   validation {
     # A week: ticks of longer runs would not fit the 25,000 events of a Step Functions execution, and a presigned URL
     # lives for a week at most.
-    condition     = var.max_job_timeout >= 60 && var.max_job_timeout <= 604800 && floor(var.max_job_timeout) == var.max_job_timeout
+    condition = (
+      var.max_job_timeout >= 60 && var.max_job_timeout <= 604800 && floor(var.max_job_timeout) == var.max_job_timeout
+    )
     error_message = "max_job_timeout: must be a whole number of seconds from 60 to 604800."
   }
 }
@@ -122,7 +125,9 @@ variable "max_parallel" {
   default = {}
 
   validation {
-    condition     = alltrue([for limit in values(var.max_parallel) : limit >= 1 && limit <= 9999 && floor(limit) == limit])
+    condition = alltrue([
+      for limit in values(var.max_parallel) : limit >= 1 && limit <= 9999 && floor(limit) == limit
+    ])
     error_message = "max_parallel: each must be a whole number from 1 to 9999, the most orders that a job can have."
   }
 }
@@ -155,7 +160,9 @@ variable "source_buckets" {
   default     = []
 
   validation {
-    condition     = alltrue([for bucket in var.source_buckets : can(regex("^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$", bucket))])
+    condition = alltrue([
+      for bucket in var.source_buckets : can(regex("^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$", bucket))
+    ])
     error_message = "source_buckets: each must be the name of a bucket, not a URL or an ARN."
   }
 }
@@ -175,28 +182,32 @@ variable "ssm_prefix" {
 
 variable "ssm_parameter_prefixes" {
   description = <<-END
-    Parameters that jobs may name: as credentials (`ssm_paths`) and as git tokens and keys. One that ends with `/` stands
-    for all below it (`/teams/shop/`), any other for itself. Whoever may submit a job can read them all.
+    Parameters that jobs may name: as credentials (`ssm_paths`) and as git tokens and keys. One that ends with `/`
+    stands for all below it (`/teams/shop/`), any other for itself. Whoever may submit a job can read them all.
   END
   type        = list(string)
   default     = []
 
   validation {
-    condition     = alltrue([for path in var.ssm_parameter_prefixes : can(regex("^/[A-Za-z0-9_./-]*[A-Za-z0-9_.-]/?$", path))])
+    condition = alltrue([
+      for path in var.ssm_parameter_prefixes : can(regex("^/[A-Za-z0-9_./-]*[A-Za-z0-9_.-]/?$", path))
+    ])
     error_message = "ssm_parameter_prefixes: each must begin with `/`, without wildcards, and not be `/` alone."
   }
 }
 
 variable "secret_prefixes" {
   description = <<-END
-    Secrets of Secrets Manager that jobs may name, by name: one that ends with `/` stands for all below it (`shop/`), any
-    other for itself. Whoever may submit a job can read them all.
+    Secrets of Secrets Manager that jobs may name, by name: one that ends with `/` stands for all below it (`shop/`),
+    any other for itself. Whoever may submit a job can read them all.
   END
   type        = list(string)
   default     = []
 
   validation {
-    condition     = alltrue([for name in var.secret_prefixes : can(regex("^[A-Za-z0-9_+=.@-][A-Za-z0-9/_+=.@-]*$", name))])
+    condition = alltrue([
+      for name in var.secret_prefixes : can(regex("^[A-Za-z0-9_+=.@-][A-Za-z0-9/_+=.@-]*$", name))
+    ])
     error_message = "secret_prefixes: each must be the name of a secret, or the beginning of names up to a `/`; no ARN."
   }
 }
@@ -210,7 +221,9 @@ variable "sops_key_prefixes" {
   default     = []
 
   validation {
-    condition     = alltrue([for path in var.sops_key_prefixes : can(regex("^/[A-Za-z0-9_./-]*[A-Za-z0-9_.-]/?$", path))])
+    condition = alltrue([
+      for path in var.sops_key_prefixes : can(regex("^/[A-Za-z0-9_./-]*[A-Za-z0-9_.-]/?$", path))
+    ])
     error_message = "sops_key_prefixes: each must begin with `/`, without wildcards, and not be `/` alone."
   }
 }
@@ -224,15 +237,18 @@ variable "credential_kms_key_arns" {
   default     = []
 
   validation {
-    condition     = alltrue([for arn in var.credential_kms_key_arns : can(regex("^arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]+$", arn))])
+    condition = alltrue([
+      for arn in var.credential_kms_key_arns :
+      can(regex("^arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]+$", arn))
+    ])
     error_message = "credential_kms_key_arns: each must be the ARN of a key; an alias is not taken in policies."
   }
 }
 
 variable "ssm_instance_tag" {
   description = <<-END
-    The tag that an instance must have before jobs may run commands on it, which they do as root. `values` may hold `*` and
-    `?`; ["*"] takes every instance that has the tag at all.
+    The tag that an instance must have before jobs may run commands on it, which they do as root. `values` may hold
+    `*` and `?`; ["*"] takes every instance that has the tag at all.
   END
   type = object({
     key    = string
@@ -244,8 +260,11 @@ variable "ssm_instance_tag" {
   }
 
   validation {
-    condition     = can(regex("^[A-Za-z0-9+=._:/@-]{1,128}$", var.ssm_instance_tag.key)) && !startswith(lower(var.ssm_instance_tag.key), "aws:")
-    error_message = "ssm_instance_tag: the key must be a tag's key of 1 to 128 characters, not one of AWS's own (`aws:`)."
+    condition = (
+      can(regex("^[A-Za-z0-9+=._:/@-]{1,128}$", var.ssm_instance_tag.key)) &&
+      !startswith(lower(var.ssm_instance_tag.key), "aws:")
+    )
+    error_message = "ssm_instance_tag: the key must have 1 to 128 characters and not be one of AWS's own (`aws:`)."
   }
 
   validation {
@@ -261,7 +280,7 @@ variable "ssm_document_names" {
 
   validation {
     condition     = alltrue([for name in var.ssm_document_names : can(regex("^[A-Za-z0-9_.-]{3,128}$", name))])
-    error_message = "ssm_document_names: each must be the name of a document in this account, 3 to 128 of A-Z a-z 0-9 _ . -."
+    error_message = "ssm_document_names: each must be the name of a document, 3 to 128 of A-Z a-z 0-9 _ . -."
   }
 }
 
@@ -269,8 +288,9 @@ variable "ssm_document_names" {
 
 variable "worker_reserved_concurrency" {
   description = <<-END
-    Most workers on Lambda at once, over all runs; the rest of the account's concurrency stays for the other functions. -1
-    sets no limit. Lambda refuses a reservation that leaves less than 100 of the account's quota (new accounts have less).
+    Most workers on Lambda at once, over all runs; the rest of the account's concurrency stays for the other
+    functions. -1 sets no limit. Lambda refuses a reservation that leaves less than 100 of the account's quota (new
+    accounts have less).
   END
   type        = number
   # Half of an account's usual quota of 1,000, as `max_parallel.lambda`.
@@ -278,7 +298,10 @@ variable "worker_reserved_concurrency" {
 
   validation {
     # 0 would stop every worker.
-    condition     = var.worker_reserved_concurrency == -1 || (var.worker_reserved_concurrency >= 1 && floor(var.worker_reserved_concurrency) == var.worker_reserved_concurrency)
+    condition = (
+      var.worker_reserved_concurrency == -1 ||
+      var.worker_reserved_concurrency >= 1 && floor(var.worker_reserved_concurrency) == var.worker_reserved_concurrency
+    )
     error_message = "worker_reserved_concurrency: must be -1 (no limit) or at least 1."
   }
 }
@@ -319,7 +342,7 @@ variable "codebuild_compute_type" {
 }
 
 variable "codebuild_concurrent_builds" {
-  description = "Most builds at once, over all runs; null leaves it to the account's quota. Further ones wait in CodeBuild's queue."
+  description = "Most builds at once, over all runs, further ones wait; null leaves it to the account's quota."
   type        = number
   default     = null
 
@@ -331,14 +354,16 @@ variable "codebuild_concurrent_builds" {
 
 variable "codebuild_command_user" {
   description = <<-END
-    User that commands run as in a build, whom the image must have. The worker itself is root there and holds the project's
-    credentials, which a command of its own user could read. Empty runs them as root.
+    User that commands run as in a build, whom the image must have. The worker itself is root there and holds the
+    project's credentials, which a command of its own user could read. Empty runs them as root.
   END
   type        = string
   default     = "commands"
 
   validation {
-    condition     = can(regex("^([a-z_][a-z0-9_-]{0,31})?$", var.codebuild_command_user)) && var.codebuild_command_user != "root"
+    condition = (
+      can(regex("^([a-z_][a-z0-9_-]{0,31})?$", var.codebuild_command_user)) && var.codebuild_command_user != "root"
+    )
     error_message = "codebuild_command_user: must be the name of a user other than root, or empty."
   }
 }
@@ -408,8 +433,11 @@ variable "log_retention_days" {
 
   validation {
     # What CloudWatch takes.
-    condition     = contains([1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653], var.log_retention_days)
-    error_message = "log_retention_days: CloudWatch takes 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731 and more years up to 3653."
+    condition = contains(
+      [1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653],
+      var.log_retention_days
+    )
+    error_message = "log_retention_days: CloudWatch takes certain numbers only, as 7, 30, 90, 365 and 731."
   }
 }
 
@@ -420,14 +448,14 @@ variable "log_level" {
 
   validation {
     condition     = can(regex("^[A-Za-z0-9_,=:-]+$", var.log_level))
-    error_message = "log_level: must be a level (error, warn, info, debug, trace), or levels by module as `info,worker=debug`."
+    error_message = "log_level: must be error, warn, info, debug or trace, or levels by module as `info,worker=debug`."
   }
 }
 
 variable "point_in_time_recovery" {
   description = <<-END
-    Whether the tables can be restored to any second of the last 35 days. Runs do not need it: what is of them in the tables
-    is of use for a day. It is for audits that read the tables.
+    Whether the tables can be restored to any second of the last 35 days. Runs do not need it: what is of them in the
+    tables is of use for a day. It is for audits that read the tables.
   END
   type        = bool
   default     = false
@@ -441,10 +469,27 @@ variable "table_deletion_protection" {
 
 # --- Encryption, network, alarms ---
 
+variable "permissions_boundary_arn" {
+  description = <<-END
+    IAM policy that bounds every role of the stack, whatever its own policies say. The deploy role of
+    infra/00-bootstrap may make no role without the one that it names; whoever deploys with rights of their own may
+    leave it out.
+  END
+  type        = string
+  default     = null
+
+  validation {
+    condition = var.permissions_boundary_arn == null ? true : can(regex(
+      "^arn:aws[a-z-]*:iam::[0-9]{12}:policy/[A-Za-z0-9_+=,.@/-]+$", var.permissions_boundary_arn
+    ))
+    error_message = "permissions_boundary_arn: must be the ARN of a policy of this account."
+  }
+}
+
 variable "create_kms_key" {
   description = <<-END
-    Whether buckets, tables, queues and log groups are encrypted with a KMS key of this stack instead of the services' own.
-    It costs a dollar a month and the calls; it lets you see, limit and end its use.
+    Whether buckets, tables, queues and log groups are encrypted with a KMS key of this stack instead of the services'
+    own. It costs a dollar a month and the calls; it lets you see, limit and end its use.
   END
   type        = bool
   default     = false
@@ -459,13 +504,15 @@ variable "kms_key_arn" {
   default     = null
 
   validation {
-    condition     = var.kms_key_arn == null ? true : can(regex("^arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]+$", var.kms_key_arn))
+    condition = var.kms_key_arn == null ? true : can(regex(
+      "^arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]+$", var.kms_key_arn
+    ))
     error_message = "kms_key_arn: must be the ARN of a key, not of an alias."
   }
 }
 
 variable "vpc_id" {
-  description = "VPC that functions and builds run in; null runs them outside of any. With it come `subnet_ids` and `security_group_ids`."
+  description = "VPC of functions and builds; null runs them outside of any. It needs the two variables below."
   type        = string
   default     = null
 
@@ -477,8 +524,8 @@ variable "vpc_id" {
 
 variable "subnet_ids" {
   description = <<-END
-    Private subnets of that VPC. From them S3, DynamoDB, Lambda, Step Functions, CodeBuild, Systems Manager, Secrets Manager,
-    CloudWatch Logs, ECR and the git hosts must be reached, by a NAT gateway or endpoints.
+    Private subnets of that VPC. From them S3, DynamoDB, Lambda, Step Functions, CodeBuild, Systems Manager, Secrets
+    Manager, CloudWatch Logs, ECR and the git hosts must be reached, by a NAT gateway or endpoints.
   END
   type        = list(string)
   default     = []
@@ -501,12 +548,14 @@ variable "security_group_ids" {
 }
 
 variable "alarm_topic_arns" {
-  description = "SNS topics that alarms are sent to, and that they have ended. Without one alarms only show in CloudWatch."
+  description = "SNS topics that hear of alarms and of their ends. Without one they only show in CloudWatch."
   type        = list(string)
   default     = []
 
   validation {
-    condition     = alltrue([for arn in var.alarm_topic_arns : can(regex("^arn:aws[a-z-]*:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_.-]+$", arn))])
+    condition = alltrue([
+      for arn in var.alarm_topic_arns : can(regex("^arn:aws[a-z-]*:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_.-]+$", arn))
+    ])
     error_message = "alarm_topic_arns: each must be the ARN of an SNS topic."
   }
 }

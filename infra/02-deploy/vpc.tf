@@ -1,5 +1,5 @@
-# The network, if a deployment has one (`vpc_id`): what the roles need so that Lambda and CodeBuild can put their network
-# interfaces into its subnets. The network itself is the deployment's.
+# The network, if a deployment has one (`vpc_id`): what the roles need so that Lambda and CodeBuild can put their
+# network interfaces into its subnets. The network itself is the deployment's.
 
 data "aws_iam_policy_document" "function_network" {
   #checkov:skip=CKV_AWS_111: Lambda checks these permissions without naming a resource, so they cannot be narrowed; the second statement keeps them from the functions' own code.
@@ -21,7 +21,8 @@ data "aws_iam_policy_document" "function_network" {
     resources = ["*"]
   }
 
-  # Lambda needs them, the code of the functions does not. Calls of the code carry the function's ARN, Lambda's own do not.
+  # Lambda needs them, the code of the functions does not. Calls of the code carry the function's ARN, Lambda's own do
+  # not.
   statement {
     sid    = "UnrecordedNetworkInterfacesNotByTheCode"
     effect = "Deny"
@@ -84,7 +85,7 @@ data "aws_iam_policy_document" "codebuild_network" {
   statement {
     sid       = "UnrecordedNetworkInterfacesForCodebuild"
     actions   = ["ec2:CreateNetworkInterfacePermission"]
-    resources = ["arn:${local.partition}:ec2:${var.region}:${local.account}:network-interface/*"]
+    resources = ["arn:${local.partition}:ec2:${local.here}:network-interface/*"]
 
     condition {
       test     = "StringEquals"
@@ -95,7 +96,7 @@ data "aws_iam_policy_document" "codebuild_network" {
     condition {
       test     = "ArnEquals"
       variable = "ec2:Subnet"
-      values   = [for id in var.subnet_ids : "arn:${local.partition}:ec2:${var.region}:${local.account}:subnet/${id}"]
+      values   = [for id in var.subnet_ids : "arn:${local.partition}:ec2:${local.here}:subnet/${id}"]
     }
   }
 }

@@ -1,5 +1,6 @@
 # What a deployment is made of, as far as Terraform itself knows it: names, limits, what is there and what is not with
-# each of the larger choices. No account is needed; the provider is mocked, so nothing is said here about what AWS takes.
+# each of the larger choices. No account is needed; the provider is mocked, so nothing is said here about what AWS
+# takes.
 
 mock_provider "aws" {
   mock_data "aws_caller_identity" {
@@ -11,6 +12,13 @@ mock_provider "aws" {
   mock_data "aws_partition" {
     defaults = {
       partition = "aws"
+    }
+  }
+
+  # The real provider wants JSON where a policy stands, if the tests are run with it.
+  mock_data "aws_iam_policy_document" {
+    defaults = {
+      json = "{}"
     }
   }
 }
@@ -35,12 +43,19 @@ run "names" {
   }
 
   assert {
-    condition     = output.orders_table == "exe-sys-orders" && output.order_events_table == "exe-sys-order-events" && output.locks_table == "exe-sys-locks"
+    condition = alltrue([
+      output.orders_table == "exe-sys-orders",
+      output.order_events_table == "exe-sys-order-events",
+      output.locks_table == "exe-sys-locks",
+    ])
     error_message = "The tables have other names."
   }
 
   assert {
-    condition     = aws_lambda_function.function["init_job"].function_name == "exe-sys-init-job" && tolist(aws_lambda_function.function["init_job"].image_config)[0].command == tolist(["function", "init_job"])
+    condition = alltrue([
+      aws_lambda_function.function["init_job"].function_name == "exe-sys-init-job",
+      tolist(aws_lambda_function.function["init_job"].image_config)[0].command == tolist(["function", "init_job"]),
+    ])
     error_message = "init_job has another name or command."
   }
 
@@ -83,7 +98,10 @@ run "limits" {
   }
 
   assert {
-    condition     = aws_lambda_function.function["worker"].reserved_concurrent_executions == 500 && aws_lambda_function.function["orchestrator"].reserved_concurrent_executions == -1
+    condition = alltrue([
+      aws_lambda_function.function["worker"].reserved_concurrent_executions == 500,
+      aws_lambda_function.function["orchestrator"].reserved_concurrent_executions == -1,
+    ])
     error_message = "The worker, and only the worker, has a reservation."
   }
 
@@ -93,12 +111,17 @@ run "limits" {
   }
 
   assert {
-    condition     = aws_lambda_function_recursion_config.orchestrator.recursive_loop == "Allow" && aws_lambda_function_recursion_config.worker.recursive_loop == "Allow"
+    condition = alltrue([
+      aws_lambda_function_recursion_config.orchestrator.recursive_loop == "Allow",
+      aws_lambda_function_recursion_config.worker.recursive_loop == "Allow",
+    ])
     error_message = "AWS would stop a chain of more than 16 orders."
   }
 
   assert {
-    condition     = alltrue([for route in [aws_apigatewayv2_route.init, aws_apigatewayv2_route.ssm] : route.authorization_type == "AWS_IAM"])
+    condition = alltrue([
+      for route in [aws_apigatewayv2_route.init, aws_apigatewayv2_route.ssm] : route.authorization_type == "AWS_IAM"
+    ])
     error_message = "Both routes need IAM."
   }
 }
@@ -107,17 +130,28 @@ run "nothing_more_than_asked_for" {
   command = plan
 
   assert {
-    condition     = length(aws_kms_key.stack) == 0 && length(aws_iam_role_policy.function_kms) == 0 && length(aws_iam_role_policy.worker_kms) == 0
+    condition = alltrue([
+      length(aws_kms_key.stack) == 0,
+      length(aws_iam_role_policy.function_kms) == 0,
+      length(aws_iam_role_policy.worker_kms) == 0,
+    ])
     error_message = "There is a key that nobody asked for."
   }
 
   assert {
-    condition     = length(aws_iam_role_policy.function_network) == 0 && length(aws_iam_role_policy.codebuild_network) == 0
+    condition = alltrue([
+      length(aws_iam_role_policy.function_network) == 0,
+      length(aws_iam_role_policy.codebuild_network) == 0,
+    ])
     error_message = "There are permissions on a network, and there is none."
   }
 
   assert {
-    condition     = length(aws_iam_role_policy.init_job_jobs) == 0 && length(aws_iam_role_policy.ssm_config_jobs) == 0 && length(aws_iam_role_policy.job_sops_keys) == 0
+    condition = alltrue([
+      length(aws_iam_role_policy.init_job_jobs) == 0,
+      length(aws_iam_role_policy.ssm_config_jobs) == 0,
+      length(aws_iam_role_policy.job_sops_keys) == 0,
+    ])
     error_message = "Jobs may name nothing by default."
   }
 }
@@ -135,7 +169,8 @@ run "what_jobs_may_name" {
 
   assert {
     condition = local.job_parameters == [
-      "arn:aws:ssm:eu-west-1:123456789012:parameter/shop/*", "arn:aws:ssm:eu-west-1:123456789012:parameter/shared/token",
+      "arn:aws:ssm:eu-west-1:123456789012:parameter/shop/*",
+      "arn:aws:ssm:eu-west-1:123456789012:parameter/shared/token",
     ]
     error_message = "A path that ends with / stands for all below it, another for itself."
   }
@@ -149,7 +184,11 @@ run "what_jobs_may_name" {
   }
 
   assert {
-    condition     = length(aws_iam_role_policy.init_job_jobs) == 1 && length(aws_iam_role_policy.orchestrator_documents) == 1 && toset(keys(aws_iam_role_policy.job_sops_keys)) == toset(["orchestrator", "worker", "codebuild"])
+    condition = alltrue([
+      length(aws_iam_role_policy.init_job_jobs) == 1,
+      length(aws_iam_role_policy.orchestrator_documents) == 1,
+      toset(keys(aws_iam_role_policy.job_sops_keys)) == toset(["orchestrator", "worker", "codebuild"]),
+    ])
     error_message = "What jobs may name is not in the policies."
   }
 }
@@ -192,7 +231,28 @@ run "network" {
   }
 
   assert {
-    condition     = length(aws_iam_role_policy.function_network) == 5 && length(aws_iam_role_policy.codebuild_network) == 1
+    condition = alltrue([
+      length(aws_iam_role_policy.function_network) == 5,
+      length(aws_iam_role_policy.codebuild_network) == 1,
+    ])
     error_message = "A role may not use the network."
+  }
+}
+
+run "bounded_roles" {
+  command = plan
+
+  variables {
+    permissions_boundary_arn = "arn:aws:iam::123456789012:policy/exe-sys-deploy-boundary-eu-west-1"
+  }
+
+  assert {
+    condition = alltrue([
+      for role in [
+        aws_iam_role.init_job, aws_iam_role.ssm_config, aws_iam_role.orchestrator, aws_iam_role.watchdog_check,
+        aws_iam_role.worker, aws_iam_role.codebuild, aws_iam_role.step_functions,
+      ] : role.permissions_boundary == var.permissions_boundary_arn
+    ])
+    error_message = "A role has no boundary."
   }
 }

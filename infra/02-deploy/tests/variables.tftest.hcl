@@ -1,7 +1,26 @@
 # What a deployment may not choose: each run gives one bad value and expects to be refused at that variable or resource.
 # No account is needed; the provider is mocked, so nothing is said here about what AWS takes.
 
-mock_provider "aws" {}
+mock_provider "aws" {
+  mock_data "aws_caller_identity" {
+    defaults = {
+      account_id = "123456789012"
+    }
+  }
+
+  mock_data "aws_partition" {
+    defaults = {
+      partition = "aws"
+    }
+  }
+
+  # The real provider wants JSON where a policy stands, if the tests are run with it.
+  mock_data "aws_iam_policy_document" {
+    defaults = {
+      json = "{}"
+    }
+  }
+}
 
 variables {
   region               = "eu-west-1"
