@@ -15,16 +15,13 @@ from __future__ import annotations
 
 import base64
 import os
-import shutil
-from datetime import datetime, timezone
 from dataclasses import dataclass, field
+from datetime import datetime, timezone
 from typing import Any, Dict, List, Optional
 
+from images import push
 from release import Release, Service, commit_tag, mark_of
 from tools import AwsFailure, Failure, ProgramFailure, aws, run, say
-
-# Programs that build images, best first, all with the same verbs. The first two need no daemon.
-BUILDERS = ("buildah", "podman", "docker")
 
 
 @dataclass(frozen=True)
@@ -183,36 +180,6 @@ def build(release: Release, commit: str) -> None:
     say(f"{repository}:{release.tag} is {image.digest}")
 
 
-def builder() -> str:
-    """The program that builds images: `BUILDER`, or the first that is there."""
-    wanted = os.environ.get("BUILDER", "").strip()
-    if wanted and wanted not in BUILDERS:
-        raise Failure(f"`BUILDER` cannot be `{wanted}`: {', '.join(BUILDERS)} are known")
-    for name in [wanted] if wanted else BUILDERS:
-        if shutil.which(name):
-            return name
-    raise Failure(f"none of {wanted or ', '.join(BUILDERS)} is on the PATH: README.md says what the build project needs")
-
-
-def push(service: Service, name: str, release: Release, commit: str) -> None:
-    """Builds an image and pushes it under this name."""
-    program = builder()
-    if not os.path.isdir(service.context):
-        raise Failure(f"services.json: {service.name}.context: there is no folder `{service.context}` in the code")
-    dockerfile = service.dockerfile or os.path.join(service.context, "Dockerfile")
-    if not os.path.isfile(dockerfile):
-        raise Failure(f"services.json: {service.name}: there is no file `{dockerfile}` in the code")
-    labels = {"org.opencontainers.image.revision": commit, "org.opencontainers.image.version": release.version}
-    platform = ["--platform", service.platform] if service.platform else []
-    wanted = [word for label, value in labels.items() for word in ("--label", f"{label}={value}")]
-    run([program, "build", "--tag", name, "--file", dockerfile, *platform, *wanted, service.context], capture=False)
-    # The password lives for twelve hours. It goes from pipe to pipe, and what `login` keeps of it lies in this
-    # order's own HOME, which is removed with it.
-    password = run(["aws", "ecr", "get-login-password"]).strip()
-    run([program, "login", "--username", "AWS", "--password-stdin", name.split("/", 1)[0]], stdin=password)
-    run([program, "push", name], capture=False)
-
-
 def retag(service: Service, image: Image, tag: str) -> None:
     """Gives an image one more tag, by putting its manifest again under it. Nothing is pulled or pushed."""
     there = find(service, tag)
@@ -237,10 +204,10 @@ def retag(service: Service, image: Image, tag: str) -> None:
         document["imageManifestMediaType"] = manifest["imageManifestMediaType"]
     try:
         aws("ecr", "put-image", document=document)
-    except AwsFailure as failure:
-        # An answer that was lost, and the CLI's own second attempt: the tag is there. Whose it is, is looked at.
-        if failure.code not in ("ImageAlreadyExistsException", "ImageTagAlreadyExistsException"):
-            raise
+    except AwsFailure:
+        # The answer may be lost and the tag there all the same; or somebody was faster. Whose it is, is looked at.
         there = find(service, tag)
-        if there is None or there.digest != image.digest:
-            raise Failure(f"`{tag}` was given to another image meanwhile") from None
+        if there is None:
+            raise
+        if there.digest != image.digest:
+            raise Failure(f"`{tag}` was given to another image meanwhile: {there.digest}, not {image.digest}") from None

@@ -1,4 +1,4 @@
-"""Stands in for the AWS CLI and for a builder of images, over a small model of ECR, ECS and Batch in one JSON file.
+"""Stands in for the AWS CLI and for a builder of images, over a model of ECR, ECS, Batch and CodeBuild in a JSON file.
 
     standin.py WORLD aws ecs describe-services --cluster …      WORLD is the folder of state.json and calls.jsonl
     standin.py WORLD docker push …
@@ -30,14 +30,14 @@ SERVICE_ERROR, BAD_WORDS = 254, 252
 # Tasks that must fail before the circuit breaker gives a deployment up; ECS's own least is 3.
 BREAKER = 3
 # Flags that take several words, and those that are the CLI's own.
-LISTS = {"services", "include", "tasks", "image-ids", "repository-names", "jobs"}
+LISTS = {"services", "include", "tasks", "image-ids", "repository-names", "jobs", "ids"}
 CLI_ONLY = {"output", "max-items", "cli-input-json"}
 # What the two registrations take: they refuse all else, and what they are given comes from an answer that has more.
 TAKEN = {
     "register-task-definition": set(
         "family taskRoleArn executionRoleArn networkMode containerDefinitions volumes placementConstraints "
         "requiresCompatibilities cpu memory tags pidMode ipcMode proxyConfiguration inferenceAccelerators "
-        "ephemeralStorage runtimePlatform enableFaultInjection".split()
+        "ephemeralStorage runtimePlatform enableFaultInjection trustedExecutionConfiguration".split()
     ),
     "register-job-definition": set(
         "jobDefinitionName type parameters schedulingPriority containerProperties nodeProperties retryStrategy "
@@ -154,6 +154,61 @@ def add_image(state: Dict[str, Any], found: Dict[str, Any], manifest: str, tag: 
     found["images"].append(
         {"digest": digest, "tags": [tag], "pushedAt": now(state), "manifest": manifest, "mediaType": media}
     )
+
+
+# ── CodeBuild ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+# What a build goes through, a look each.
+PHASES = ["QUEUED", "PROVISIONING", "BUILD", "COMPLETED"]
+
+
+def start_build(state: Dict[str, Any], given: Dict[str, Any]) -> Dict[str, Any]:
+    if given["projectName"] not in state.get("projects", []):
+        raise ServiceError("ResourceNotFoundException", f"Project cannot be found: {given['projectName']}")
+    builds = state.setdefault("codebuild", {})
+    for build in builds.values():
+        if build["_token"] == given.get("idempotencyToken"):
+            return {"build": told(build)}
+    name = f"{given['projectName']}:00000000-0000-4000-8000-{len(builds):012x}"
+    builds[name] = {
+        "id": name, "buildStatus": "IN_PROGRESS", "currentPhase": "QUEUED", "sourceVersion": given["sourceVersion"],
+        "_token": given.get("idempotencyToken"),
+        "_variables": {one["name"]: one["value"] for one in given["environmentVariablesOverride"]},
+    }  # fmt: skip
+    return {"build": told(builds[name])}
+
+
+def told(build: Dict[str, Any]) -> Dict[str, Any]:
+    return copy.deepcopy({key: value for key, value in build.items() if not key.startswith("_")})
+
+
+def batch_get_builds(state: Dict[str, Any], given: Dict[str, Any]) -> Dict[str, Any]:
+    answer = []
+    for name in given["ids"]:
+        build = state["codebuild"][name]
+        answer.append(told(build))
+        if build["buildStatus"] != "IN_PROGRESS" or build["currentPhase"] == state.get("stuck_build"):
+            continue
+        build["currentPhase"] = PHASES[PHASES.index(build["currentPhase"]) + 1]
+        if build["currentPhase"] == "COMPLETED":
+            build["logs"] = {"groupName": f"/aws/codebuild/{name.split(':')[0]}", "streamName": name.split(":")[1]}
+            if state.get("broken_build"):
+                context = {"statusCode": "COMMAND_EXECUTION_ERROR", "message": state["broken_build"]}
+                build["phases"] = [{"phaseType": "BUILD", "phaseStatus": "FAILED", "contexts": [context]}]
+                build["buildStatus"] = "FAILED"
+                continue
+            image, _, tag = build["_variables"]["IMAGE"].rpartition(":")
+            manifest = json.dumps({"schemaVersion": 2, "of": build["sourceVersion"], **build["_variables"]})
+            add_image(state, repository(state, image.partition("/")[2]), manifest, tag)
+            build["buildStatus"] = "SUCCEEDED"
+    return {"builds": answer}
+
+
+def stop_build(state: Dict[str, Any], given: Dict[str, Any]) -> Dict[str, Any]:
+    build = state["codebuild"][given["id"]]
+    if build["buildStatus"] == "IN_PROGRESS":
+        build.update(buildStatus="STOPPED", currentPhase="COMPLETED")
+    return {"build": told(build)}
 
 
 # ── ECS ────────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -433,6 +488,7 @@ OPERATIONS: Dict[str, Dict[str, Callable[[Dict[str, Any], Dict[str, Any]], Dict[
         "batch-get-image": batch_get_image,
         "put-image": put_image,
     },
+    "codebuild": {"batch-get-builds": batch_get_builds, "start-build": start_build, "stop-build": stop_build},
     "ecs": {
         "describe-services": describe_services,
         "describe-task-definition": describe_task_definition,

@@ -107,12 +107,13 @@ class Shop(World):
                     "mutability": "IMMUTABLE",
                     "images": [image("old", "commit-" + "0" * 40, "backend-v1.3.0", "backend-v1.3.0.released")],
                 },
-                "shop/frontend": {"mutability": "IMMUTABLE", "images": []},
+                "shop/frontend": {"mutability": "IMMUTABLE", "images": [image("web", "by-hand")]},
             },
             "ecs": {"definitions": [], "services": {"shop/backend": service("backend"), "shop/frontend": service("frontend")}, "tasks": []},
             "batch": {"definitions": [], "jobs": {}, "queues": []},
             "behaviour": {},
             "builds": {},
+            "projects": ["shop-images"],
         }
         standin.register_task_definition(state, {**copy.deepcopy(DEFINITION), "tags": TAGS})
         web = {"name": "web", "image": f"{REGISTRY}/shop/frontend:by-hand", "essential": True}
@@ -220,24 +221,33 @@ class Releasing(Shop):
         self.assertEqual(len(self.calls("ecs", "update-service")), 1)
 
     def test_a_call_that_failed_or_whose_answer_was_lost_is_made_good_by_another_run(self) -> None:
-        steps = {
-            "build": ["ecr put-image", "docker push"],
-            "register": ["ecs register-task-definition"],
-            "update": ["ecs update-service"],
-            "finish": ["ecr put-image"],
-        }
-        for when in ("before", "after"):
-            for verb, calls in steps.items():
-                for call in calls:
-                    with self.subTest(call=call, when=when):
-                        self.write(self.beginning())
-                        self.release({"build": "check", "register": "build", "update": "register", "finish": "health"}[verb])
-                        self.change(faults=[{"call": call, "when": when}])
-                        self.fails(verb)
-                        # The whole job again, as a new run.
-                        self.release()
-                        self.assertEqual(self.runs(), "shop-backend:2")
-                        self.assertEqual(len(self.definitions()), 2)
+        verbs = ["build", "register", "update"]
+        faults = [
+            ("build", "docker push", "before"),
+            ("build", "docker push", "after"),
+            ("build", "ecr put-image", "before"),
+            ("register", "ecs register-task-definition", "before"),
+            ("register", "ecs register-task-definition", "after"),
+            ("update", "ecs update-service", "before"),
+            ("update", "ecs update-service", "after"),
+        ]
+        for verb, call, when in faults:
+            with self.subTest(call=call, when=when):
+                self.write(self.beginning())
+                for before in verbs[: verbs.index(verb)]:
+                    self.succeeds(before)
+                self.change(faults=[{"call": call, "when": when}])
+                self.fails(verb)
+                # The whole job again, as a new run.
+                self.release("stable")
+                self.assertEqual(self.runs(), "shop-backend:2")
+                self.assertEqual(len(self.definitions()), 2)
+
+    def test_a_tag_that_was_put_though_the_answer_was_lost_is_put(self) -> None:
+        self.release("health")
+        self.change(faults=[{"call": "ecr put-image", "when": "after"}])
+        self.succeeds("finish")
+        self.fails("check", "was released before")
 
     def test_nothing_is_updated_while_the_image_or_the_revision_is_not_there(self) -> None:
         self.fails("register", "there is no image `shop/backend:backend-v1.4.0`")
@@ -256,6 +266,50 @@ class Releasing(Shop):
         self.succeeds("register")
         self.assertEqual(len(self.definitions()), 4)
         self.assertEqual(self.definitions()[3]["definition"]["cpu"], "512")
+
+
+class Building(Shop):
+    def setUp(self) -> None:
+        super().setUp()
+        self.variables.update(BUILD_PROJECT="shop-images", BUILD_PAUSE="0.05")
+
+    def build(self) -> Dict[str, Any]:
+        return dict(list(self.state["codebuild"].values())[-1])
+
+    def test_by_a_build_of_the_project(self) -> None:
+        self.succeeds("build")
+        variables = self.build()["_variables"]
+        self.assertEqual(self.build()["sourceVersion"], self.commit)
+        self.assertEqual(variables["IMAGE"], f"{BACKEND}:commit-{self.commit}")
+        self.assertTrue(variables["BUILD_WORDS"].startswith("--file backend/Dockerfile --label "), variables)
+        self.succeeds("build")
+        self.assertEqual(len(self.calls("codebuild", "start-build")), 1)
+        self.assertEqual(self.calls("docker"), [])
+
+    def test_a_build_that_fails(self) -> None:
+        self.change(broken_build="Error while executing command: docker build. Reason: exit status 1")
+        self.fails("build", "ended as FAILED: BUILD: Error while executing command", "in /aws/codebuild/shop-images")
+        self.change(broken_build="")
+        self.fails("build", "ended as FAILED")  # The same run gets its build back; another run begins a new one.
+        self.succeeds("build", RUN_ID="run-2")
+
+    def test_a_build_that_takes_too_long_is_stopped(self) -> None:
+        self.change(stuck_build="BUILD")
+        self.fails("build", "did not end within 1 s: it is at BUILD", BUILD_LIMIT="1")
+        self.assertEqual(self.build()["buildStatus"], "STOPPED")
+
+    def test_what_is_missing_is_told(self) -> None:
+        self.fails("build", "Project cannot be found: nothing", BUILD_PROJECT="nothing")
+        self.fails("build", "`BUILDER` cannot be `kaniko`", BUILD_PROJECT="", BUILDER="kaniko")
+        (self.code / "backend/Dockerfile").unlink()
+        self.fails("build", "there is no file `backend/Dockerfile`", BUILD_PROJECT="", BUILDER="docker")
+        self.fails("build", "buildah is not on the PATH: set BUILD_PROJECT", BUILD_PROJECT="", BUILDER="buildah", PATH=str(self.bin))
+
+    def test_the_project_is_one_that_codebuild_takes(self) -> None:
+        project = json.loads((ROOT / "examples/ecs-service/image-project.json").read_text())
+        call = {"words": ["codebuild", "create-project"], "input": project}
+        self.assertEqual(worlds.misshapen(call), [])
+        self.assertIn(project["name"], (ROOT / "examples/ecs-service/release.yaml").read_text())
 
 
 class Refusing(Shop):
@@ -495,7 +549,7 @@ class Values(unittest.TestCase):
         taken = worlds.operation_model("ecs", "register-task-definition").input_shape.members
         told = worlds.operation_model("ecs", "describe-task-definition").output_shape.members["taskDefinition"].members
         self.assertEqual(set(READ_ONLY), set(told) - set(taken))
-        self.assertEqual(standin.TAKEN["register-task-definition"], set(taken))
+        self.assertLessEqual(standin.TAKEN["register-task-definition"], set(taken))
 
     def test_tags_of_aws_are_left_out(self) -> None:
         from definition import registration

@@ -113,9 +113,13 @@ class World(unittest.TestCase):
         self.bin = self.folder / "bin"
         self.bin.mkdir()
         for program in ("aws", "docker"):
+            # -S -E: nothing but the standard library, which starts in half the time, and there are many calls.
             path = self.bin / program
-            path.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{standin.__file__}" "{self.folder}" {program} "$@"\n')
+            path.write_text(f'#!/bin/sh\nexec "{sys.executable}" -S -E "{standin.__file__}" "{self.folder}" {program} "$@"\n')
             path.chmod(path.stat().st_mode | stat.S_IXUSR)
+        # The interpreter itself: one that a version manager puts on the PATH may put a real `aws` before the stand-in.
+        (self.bin / "python3").write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
+        (self.bin / "python3").chmod(0o755)
         self.code = self.folder / "code"
         shutil.copytree(ROOT / "examples" / self.example, self.code / "delivery", ignore=shutil.ignore_patterns("__pycache__"))
         self.write(self.beginning())
@@ -138,8 +142,19 @@ class World(unittest.TestCase):
 
     def tearDown(self) -> None:
         path = self.folder / "calls.jsonl"
+        allowed = self.allowed()
         for line in path.read_text().splitlines() if path.exists() else []:
-            self.assertEqual(misshapen(json.loads(line)), [])
+            call = json.loads(line)
+            self.assertEqual(misshapen(call), [])
+            if "input" in call:
+                service, operation = call["words"][:2]
+                self.assertIn(f"{service}:{operation.replace('-', '')}", allowed, "policy.json does not allow this")
+
+    def allowed(self) -> List[str]:
+        """The actions that the example's policy allows, in small letters."""
+        policy = json.loads((ROOT / "examples" / self.example / "policy.json").read_text())
+        actions = [statement["Action"] for statement in policy["Statement"]]
+        return [one.lower() for action in actions for one in ([action] if isinstance(action, str) else action)]
 
     def calls(self, *words: str) -> List[List[str]]:
         """The calls so far that begin with these words, such as `ecs`, `update-service`."""
