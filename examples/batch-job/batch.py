@@ -77,8 +77,8 @@ def active(name: str) -> List[Dict[str, Any]]:
     found = [one for one in revisions(name) if one.get("status") == "ACTIVE"]
     if not found:
         raise Failure(
-            f"there is no active job definition `{name}` in this account and region: the first revision is made by hand "
-            "or by Terraform, and this changes its image alone"
+            f"there is no active job definition `{name}` in this account and region: the first revision is made by "
+            "hand or by Terraform, and this changes its image alone"
         )
     return found
 

@@ -38,11 +38,13 @@ def container(definition: Dict[str, Any], name: str) -> Dict[str, Any]:
     kind = definition.get("type")
     if kind == "multinode" or definition.get("nodeProperties"):
         raise Failure(
-            f"{label} is a multi-node job: each range of its nodes has a container of its own, and which of their images "
-            "belong together is not for this script to guess. Register its revisions by hand or by Terraform"
+            f"{label} is a multi-node job: each range of its nodes has a container of its own, and which of their "
+            "images belong together is not for this script to guess. Register its revisions by hand or by Terraform"
         )
     if definition.get("eksProperties"):
-        raise Failure(f"{label} runs on EKS: its image stands in a pod's specification, which this script does not change")
+        raise Failure(
+            f"{label} runs on EKS: its image stands in a pod's specification, which this script does not change"
+        )
     properties = definition.get("containerProperties")
     if isinstance(properties, dict):
         if name:

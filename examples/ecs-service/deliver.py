@@ -44,8 +44,8 @@ def check() -> None:
     there = registry.commit_in_git(what)
     if there != of:
         raise Failure(
-            f"`{what.tag}` is {there} in git, and this job was made for {of}: a tag is never moved. Make a new tag, or a "
-            "new job if nothing was released yet"
+            f"`{what.tag}` is {there} in git, and this job was made for {of}: a tag is never moved. Make a new tag, or "
+            "a new job if nothing was released yet"
         )
     registry.uri(what.service)
     registry.unused(what, of)

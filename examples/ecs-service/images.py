@@ -51,7 +51,12 @@ def words(service: Service, labels: Dict[str, str]) -> List[str]:
     """What a builder's `build` is told besides the name and the context."""
     dockerfile = service.dockerfile or f"{service.context}/Dockerfile"
     platform = ["--platform", service.platform] if service.platform else []
-    return ["--file", dockerfile, *platform, *(word for label in labels.items() for word in ("--label", "=".join(label)))]
+    return [
+        "--file",
+        dockerfile,
+        *platform,
+        *(word for label in labels.items() for word in ("--label", "=".join(label))),
+    ]
 
 
 def here(service: Service, name: str, labels: Dict[str, str]) -> None:

@@ -93,19 +93,21 @@ def needed(release: Release) -> Image:
     """The release's image, which an earlier order should have put there."""
     image = find(release.service, release.tag)
     if image is None:
-        raise Failure(f"there is no image `{release.service.repository}:{release.tag}`: the order `build` puts it there")
+        raise Failure(
+            f"there is no image `{release.service.repository}:{release.tag}`: the order `build` puts it there"
+        )
     return image
 
 
 def unused(release: Release, commit: str) -> None:
-    """Refuses a tag that was used before. Used is: for another commit, or to the end, or when a newer one ended well."""
+    """Refuses a tag that was used before. Used: for another commit, or to the end, or before a newer one ended well."""
     image = find(release.service, release.tag)
     if image is None:
         return
     if release.mark in image.tags:
         raise Failure(
-            f"`{release.tag}` was released before (its image was pushed {image.pushed}): a tag is used once. Make a new "
-            "tag, or use rollback.yaml to go back to this one"
+            f"`{release.tag}` was released before (its image was pushed {image.pushed}): a tag is used once. Make a "
+            "new tag, or use rollback.yaml to go back to this one"
         )
     if commit not in image.commits:
         of = " and ".join(image.commits) or "a commit that it does not tell"

@@ -97,8 +97,8 @@ def released_revision(service: Service, image: str) -> Dict[str, Any]:
 def previous_revision(service: Service, repository: str, left: str, back_to: str) -> Dict[str, Any]:
     """The revision to go back to when the image tag `left` is given up: that of `back_to`, or the newest one before.
 
-    It follows from `left` and not from what runs now, so it is the same however often it is asked. Revisions of releases
-    that never ended well are passed over; those of images that are no release of ours are taken as they are.
+    It follows from `left` and not from what runs now, so it is the same however often it is asked. Revisions of
+    releases that never ended well are passed over; those of images that are no release of ours are taken as they are.
     """
     family = str(definition(str(describe(service)["taskDefinition"]))["taskDefinition"]["family"])
     seen = False
@@ -153,7 +153,9 @@ def deployment_of(described: Dict[str, Any], revision: str) -> Any:
     """The deployment of a revision that counts: the primary one, else the newest. A forced one makes several."""
     never = datetime.min.replace(tzinfo=timezone.utc)
     mine = [one for one in described.get("deployments", []) if one.get("taskDefinition") == revision]
-    return max(mine, key=lambda one: (one.get("status") == "PRIMARY", moment(one.get("createdAt")) or never), default=None)
+    return max(
+        mine, key=lambda one: (one.get("status") == "PRIMARY", moment(one.get("createdAt")) or never), default=None
+    )
 
 
 def judge(described: Dict[str, Any], revision: str) -> Verdict:
@@ -246,7 +248,8 @@ def stopped_tasks(service: Service, revision: str) -> List[str]:
         if task.get("taskDefinitionArn") != revision:
             continue
         # While a task is on its way down it has no reason yet.
-        line = f"  {str(task.get('taskArn')).rsplit('/', 1)[-1]}: {task.get('stopCode', '')} {task.get('stoppedReason', '')}"
+        name = str(task.get("taskArn")).rsplit("/", 1)[-1]
+        line = f"  {name}: {task.get('stopCode', '')} {task.get('stoppedReason', '')}"
         for one in task.get("containers", []):
             ended = f"exit code {one['exitCode']}" if "exitCode" in one else ""
             reason = " ".join(part for part in (ended, one.get("reason", "")) if part)

@@ -41,7 +41,8 @@ TAKEN = {
     ),
     "register-job-definition": set(
         "jobDefinitionName type parameters schedulingPriority containerProperties nodeProperties retryStrategy "
-        "propagateTags timeout tags platformCapabilities eksProperties ecsProperties consumableResourceProperties".split()
+        "propagateTags timeout tags platformCapabilities eksProperties ecsProperties "
+        "consumableResourceProperties".split()
     ),
 }
 
@@ -119,7 +120,11 @@ def batch_get_image(state: Dict[str, Any], given: Dict[str, Any]) -> Dict[str, A
     digests = [one["imageDigest"] for one in given["imageIds"]]
     return {
         "images": [
-            {"imageManifest": one["manifest"], "imageManifestMediaType": one["mediaType"], "imageId": {"imageDigest": one["digest"]}}
+            {
+                "imageManifest": one["manifest"],
+                "imageManifestMediaType": one["mediaType"],
+                "imageId": {"imageDigest": one["digest"]},
+            }
             for one in found["images"]
             if one["digest"] in digests
         ],
@@ -141,7 +146,9 @@ def add_image(state: Dict[str, Any], found: Dict[str, Any], manifest: str, tag: 
     digest = "sha256:" + hashlib.sha256(manifest.encode()).hexdigest()
     there = by_tag(found, tag)
     if there and there["digest"] == digest:
-        raise ServiceError("ImageAlreadyExistsException", f"Image with digest '{digest}' and tag '{tag}' already exists")
+        raise ServiceError(
+            "ImageAlreadyExistsException", f"Image with digest '{digest}' and tag '{tag}' already exists"
+        )
     if there and found["mutability"] == "IMMUTABLE":
         raise ServiceError("ImageTagAlreadyExistsException", f"The image tag '{tag}' already exists and is immutable")
     if there:
@@ -297,7 +304,7 @@ def move_on(state: Dict[str, Any], service: Dict[str, Any]) -> None:
     definition = task_definition(state, primary["taskDefinition"])["definition"]
     images = [one["image"] for one in definition["containerDefinitions"]]
     missing = [image for image in images if image.startswith(REGISTRY) and not pullable(state, image)]
-    fare = next((state["behaviour"][image] for image in images if image in state["behaviour"]), {})
+    fare: Dict[str, Any] = next((state["behaviour"][image] for image in images if image in state["behaviour"]), {})
     if missing or fare.get("crash"):
         crash(state, service, primary, missing[0] if missing else "", fare)
         return
@@ -315,10 +322,13 @@ def pullable(state: Dict[str, Any], image: str) -> bool:
     return name in state["ecr"] and by_tag(state["ecr"][name], tag) is not None
 
 
-def crash(state: Dict[str, Any], service: Dict[str, Any], primary: Dict[str, Any], missing: str, fare: Dict[str, Any]) -> None:
+def crash(
+    state: Dict[str, Any], service: Dict[str, Any], primary: Dict[str, Any], missing: str, fare: Dict[str, Any]
+) -> None:
     """One more task that stops, and at the third the circuit breaker if the service has one."""
     primary["failedTasks"] = primary.get("failedTasks", 0) + 1
-    task = f"arn:aws:ecs:{REGION}:{ACCOUNT}:task/{service['clusterArn'].rsplit('/', 1)[-1]}/{len(state['ecs']['tasks']):032x}"
+    cluster = service["clusterArn"].rsplit("/", 1)[-1]
+    task = f"arn:aws:ecs:{REGION}:{ACCOUNT}:task/{cluster}/{len(state['ecs']['tasks']):032x}"
     container: Dict[str, Any] = {"name": fare.get("container", "app"), "exitCode": fare.get("crash", 1)}
     reason, code = "Essential container in task exited", "EssentialContainerExited"
     if missing:
@@ -342,7 +352,11 @@ def crash(state: Dict[str, Any], service: Dict[str, Any], primary: Dict[str, Any
         return
     primary["rolloutState"] = "FAILED"
     primary["rolloutStateReason"] = "ECS deployment circuit breaker: tasks failed to start."
-    tell(state, service, f"(service {service['serviceName']}) (deployment {primary['id']}) deployment failed: tasks failed to start.")
+    tell(
+        state,
+        service,
+        f"(service {service['serviceName']}) (deployment {primary['id']}) deployment failed: tasks failed to start.",
+    )
     if breaker["rollback"]:
         deploy(state, service, service["_completed"])
 
@@ -388,12 +402,16 @@ def update_service(state: Dict[str, Any], given: Dict[str, Any]) -> Dict[str, An
     arn = definition["taskDefinitionArn"]
     if arn != service["taskDefinition"] or given.get("forceNewDeployment"):
         deploy(state, service, arn)
-    return {"service": {key: value for key, value in service.items() if key in ("serviceName", "status", "taskDefinition")}}
+    return {
+        "service": {key: value for key, value in service.items() if key in ("serviceName", "status", "taskDefinition")}
+    }
 
 
 def list_tasks(state: Dict[str, Any], given: Dict[str, Any]) -> Dict[str, Any]:
     group, status = f"service:{given['serviceName']}", given["desiredStatus"]
-    found = [one["taskArn"] for one in state["ecs"]["tasks"] if one["group"] == group and one["desiredStatus"] == status]
+    found = [
+        one["taskArn"] for one in state["ecs"]["tasks"] if one["group"] == group and one["desiredStatus"] == status
+    ]
     return {"taskArns": found}
 
 
@@ -434,7 +452,9 @@ def deregister_job_definition(state: Dict[str, Any], given: Dict[str, Any]) -> D
 
 def submit_job(state: Dict[str, Any], given: Dict[str, Any]) -> Dict[str, Any]:
     if given["jobQueue"] not in state["batch"]["queues"]:
-        raise ServiceError("ClientException", f"Error executing request, Exception : JobQueue {given['jobQueue']} not found")
+        raise ServiceError(
+            "ClientException", f"Error executing request, Exception : JobQueue {given['jobQueue']} not found"
+        )
     known = [one for one in state["batch"]["definitions"] if one["jobDefinitionArn"] == given["jobDefinition"]]
     if not known or known[0]["status"] != "ACTIVE":
         raise ServiceError("ClientException", f"JobDefinition {given['jobDefinition']} not found or not ACTIVE")
@@ -442,7 +462,8 @@ def submit_job(state: Dict[str, Any], given: Dict[str, Any]) -> Dict[str, Any]:
     properties = known[0].get("containerProperties", {})
     fare = state["behaviour"].get(properties.get("image", ""), {})
     state["batch"]["jobs"][job] = {
-        "jobId": job, "jobName": given["jobName"], "jobQueue": given["jobQueue"], "jobDefinition": given["jobDefinition"],
+        "jobId": job, "jobName": given["jobName"], "jobQueue": given["jobQueue"],
+        "jobDefinition": given["jobDefinition"],
         "status": "SUBMITTED", "startedAt": 0, "container": {"image": properties.get("image", "")}, "_fare": fare,
         "_command": given.get("containerOverrides", {}).get("command"),
     }  # fmt: skip
@@ -588,9 +609,15 @@ def docker(state: Dict[str, Any], words: List[str]) -> int:
     if words[0] == "build":
         flags = [(words[i], words[i + 1]) for i in range(1, len(words) - 1, 2)]
         if Path(words[-1]).is_dir() and Path(dict(flags)["--file"]).is_file():
-            content = [f"{path.relative_to(words[-1])}:{path.read_text()}" for path in sorted(Path(words[-1]).rglob("*")) if path.is_file()]
+            content = [
+                f"{path.relative_to(words[-1])}:{path.read_text()}"
+                for path in sorted(Path(words[-1]).rglob("*"))
+                if path.is_file()
+            ]
             labels = sorted(value for flag, value in flags if flag == "--label")
-            state["builds"][dict(flags)["--tag"]] = json.dumps({"schemaVersion": 2, "content": content, "labels": labels})
+            state["builds"][dict(flags)["--tag"]] = json.dumps(
+                {"schemaVersion": 2, "content": content, "labels": labels}
+            )
             print(f"built {dict(flags)['--tag']}")
             return 0
         print("there is no such context", file=sys.stderr)

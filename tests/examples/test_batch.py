@@ -17,7 +17,7 @@ import worlds
 from worlds import REGISTRY, ROOT, World, image
 
 REPOSITORY = f"{REGISTRY}/reports/nightly"
-DEFINITION = {
+DEFINITION: Dict[str, Any] = {
     "jobDefinitionName": "nightly-report",
     "type": "container",
     "parameters": {"day": "yesterday"},
@@ -88,7 +88,9 @@ class Reports(World):
         """Puts a definition of another kind in the place of the one there."""
         state = self.state
         state["batch"]["definitions"] = []
-        standin.register_job_definition(state, {"jobDefinitionName": "nightly-report", "type": "container", **properties})
+        standin.register_job_definition(
+            state, {"jobDefinitionName": "nightly-report", "type": "container", **properties}
+        )
         self.write(state)
 
 
@@ -98,7 +100,7 @@ class Releasing(Reports):
             self.succeeds(verb)
         made = self.definitions()[1]
         wanted = copy.deepcopy(DEFINITION)
-        wanted["containerProperties"]["image"] = f"{REPOSITORY}:v2.1.0"  # type: ignore[index]
+        wanted["containerProperties"]["image"] = f"{REPOSITORY}:v2.1.0"
         self.assertEqual({key: value for key, value in made.items() if key in DEFINITION}, wanted)
         (job,) = self.state["batch"]["jobs"].values()
         self.assertEqual((job["jobDefinition"], job["status"]), (made["jobDefinitionArn"], "SUCCEEDED"))
@@ -133,7 +135,9 @@ class Releasing(Reports):
 
     def test_kinds_that_are_not_handled_are_told(self) -> None:
         container = {"container": {"image": f"{REPOSITORY}:v2.0.0"}, "targetNodes": "0:1"}
-        self.replace(type="multinode", nodeProperties={"numNodes": 2, "mainNode": 0, "nodeRangeProperties": [container]})
+        self.replace(
+            type="multinode", nodeProperties={"numNodes": 2, "mainNode": 0, "nodeRangeProperties": [container]}
+        )
         for verb in ("check", "register"):
             self.fails(verb, "is a multi-node job")
         self.replace(eksProperties={"podProperties": {"containers": [{"image": f"{REPOSITORY}:v2.0.0"}]}})
@@ -171,7 +175,13 @@ class Trying(Reports):
 
     def test_a_job_that_fails(self) -> None:
         self.fare(crash=17)
-        self.fails("test", "Essential container in task exited", "exit code 17", "log stream test-run-1-0003/default/", "/aws/batch/job")
+        self.fails(
+            "test",
+            "Essential container in task exited",
+            "exit code 17",
+            "log stream test-run-1-0003/default/",
+            "/aws/batch/job",
+        )
         self.assertEqual(self.calls("batch", "terminate-job"), [])
 
     def test_a_job_that_never_starts_is_terminated(self) -> None:
@@ -269,7 +279,11 @@ class Values(unittest.TestCase):
             self.skipTest("botocore is not installed")
         source = (ROOT / "examples/batch-job/definition.py").read_text()
         taken = set(worlds.operation_model("batch", "register-job-definition").input_shape.members)
-        told = worlds.operation_model("batch", "describe-job-definitions").output_shape.members["jobDefinitions"].member.members
+        told = (
+            worlds.operation_model("batch", "describe-job-definitions")
+            .output_shape.members["jobDefinitions"]
+            .member.members
+        )
         line = next(line for line in source.splitlines() if line.startswith("READ_ONLY = "))
         self.assertEqual({word.strip(' "()') for word in line.partition("=")[2].split(",")}, set(told) - taken)
         self.assertLessEqual(standin.TAKEN["register-job-definition"], taken)

@@ -17,7 +17,7 @@ sys.path.insert(0, str(ROOT / "examples" / "ecs-service"))
 
 BACKEND = f"{REGISTRY}/shop/backend"
 # The sidecar has the same image as the app, which must not make it be taken for it.
-DEFINITION = {
+DEFINITION: Dict[str, Any] = {
     "family": "shop-backend",
     "taskRoleArn": "arn:aws:iam::111122223333:role/backend",
     "executionRoleArn": "arn:aws:iam::111122223333:role/execution",
@@ -30,7 +30,11 @@ DEFINITION = {
     "pidMode": "task",
     "enableFaultInjection": False,
     "placementConstraints": [{"type": "memberOf", "expression": "attribute:zone == a"}],
-    "proxyConfiguration": {"type": "APPMESH", "containerName": "envoy", "properties": [{"name": "AppPorts", "value": "8080"}]},
+    "proxyConfiguration": {
+        "type": "APPMESH",
+        "containerName": "envoy",
+        "properties": [{"name": "AppPorts", "value": "8080"}],
+    },
     "volumes": [
         {"name": "shared", "host": {}},
         {"name": "files", "efsVolumeConfiguration": {"fileSystemId": "fs-1", "transitEncryption": "ENABLED"}},
@@ -48,7 +52,10 @@ DEFINITION = {
             "cpu": 256,
             "essential": True,
             "portMappings": [{"containerPort": 8080, "hostPort": 8080, "protocol": "tcp", "name": "http"}],
-            "environment": [{"name": "STAGE", "value": "prod"}, {"name": "ODD", "value": "a \"quoted\" $VALUE\nand a line"}],
+            "environment": [
+                {"name": "STAGE", "value": "prod"},
+                {"name": "ODD", "value": 'a "quoted" $VALUE\nand a line'},
+            ],
             "environmentFiles": [{"value": "arn:aws:s3:::config/app.env", "type": "s3"}],
             "secrets": [{"name": "DB", "valueFrom": "arn:aws:secretsmanager:eu-central-1:111122223333:secret:db"}],
             "mountPoints": [{"sourceVolume": "files", "containerPath": "/files", "readOnly": True}],
@@ -61,7 +68,11 @@ DEFINITION = {
             "readonlyRootFilesystem": True,
             "logConfiguration": {
                 "logDriver": "awslogs",
-                "options": {"awslogs-group": "/shop/backend", "awslogs-region": "eu-central-1", "awslogs-stream-prefix": "app"},
+                "options": {
+                    "awslogs-group": "/shop/backend",
+                    "awslogs-region": "eu-central-1",
+                    "awslogs-stream-prefix": "app",
+                },
                 "secretOptions": [],
             },
         },
@@ -86,8 +97,15 @@ def service(name: str, **more: Any) -> Dict[str, Any]:
         "deploymentConfiguration": {"deploymentCircuitBreaker": {"enable": True, "rollback": True}},
         "deployments": [
             {
-                "id": "ecs-svc/1", "status": "PRIMARY", "taskDefinition": revision, "desiredCount": 2, "runningCount": 2,
-                "pendingCount": 0, "failedTasks": 0, "createdAt": "2025-01-01T00:00:00+00:00", "rolloutState": "COMPLETED",
+                "id": "ecs-svc/1",
+                "status": "PRIMARY",
+                "taskDefinition": revision,
+                "desiredCount": 2,
+                "runningCount": 2,
+                "pendingCount": 0,
+                "failedTasks": 0,
+                "createdAt": "2025-01-01T00:00:00+00:00",
+                "rolloutState": "COMPLETED",
             }
         ],  # fmt: skip
         "events": [],
@@ -109,7 +127,11 @@ class Shop(World):
                 },
                 "shop/frontend": {"mutability": "IMMUTABLE", "images": [image("web", "by-hand")]},
             },
-            "ecs": {"definitions": [], "services": {"shop/backend": service("backend"), "shop/frontend": service("frontend")}, "tasks": []},
+            "ecs": {
+                "definitions": [],
+                "services": {"shop/backend": service("backend"), "shop/frontend": service("frontend")},
+                "tasks": [],
+            },
             "batch": {"definitions": [], "jobs": {}, "queues": []},
             "behaviour": {},
             "builds": {},
@@ -144,8 +166,19 @@ class Shop(World):
         )  # fmt: skip
 
     def git(self, *words: str) -> str:
-        identity = ["-c", "user.name=t", "-c", "user.email=t@example.invalid", "-c", "commit.gpgsign=false", "-c", "tag.gpgsign=false"]
-        return subprocess.run(["git", *identity, *words], cwd=self.code, check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
+        identity = [
+            "-c",
+            "user.name=t",
+            "-c",
+            "user.email=t@example.invalid",
+            "-c",
+            "commit.gpgsign=false",
+            "-c",
+            "tag.gpgsign=false",
+        ]
+        return subprocess.run(
+            ["git", *identity, *words], cwd=self.code, check=True, stdout=subprocess.PIPE, text=True
+        ).stdout.strip()
 
     def committed(self, message: str) -> str:
         self.git("commit", "--quiet", "--allow-empty", "--message", message)
@@ -303,7 +336,13 @@ class Building(Shop):
         self.fails("build", "`BUILDER` cannot be `kaniko`", BUILD_PROJECT="", BUILDER="kaniko")
         (self.code / "backend/Dockerfile").unlink()
         self.fails("build", "there is no file `backend/Dockerfile`", BUILD_PROJECT="", BUILDER="docker")
-        self.fails("build", "buildah is not on the PATH: set BUILD_PROJECT", BUILD_PROJECT="", BUILDER="buildah", PATH=str(self.bin))
+        self.fails(
+            "build",
+            "buildah is not on the PATH: set BUILD_PROJECT",
+            BUILD_PROJECT="",
+            BUILDER="buildah",
+            PATH=str(self.bin),
+        )
 
     def test_the_project_is_one_that_codebuild_takes(self) -> None:
         project = json.loads((ROOT / "examples/ecs-service/image-project.json").read_text())
@@ -343,7 +382,15 @@ class Refusing(Shop):
         self.fails("check", "never ended well, and backend-v1.5.0 was released since", **unfinished)
 
     def test_tags_that_are_none(self) -> None:
-        for tag in ("backend-1.4.0", "backend-v1.4", "backend-v01.4.0", "backend-v1.4.0-rc1", "v1.4.0", "-v1.0.0", "backend-v1.4.0\nx"):
+        for tag in (
+            "backend-1.4.0",
+            "backend-v1.4",
+            "backend-v01.4.0",
+            "backend-v1.4.0-rc1",
+            "v1.4.0",
+            "-v1.0.0",
+            "backend-v1.4.0\nx",
+        ):
             self.fails("check", "is no release tag", RELEASE_TAG=tag)
         self.fails("check", "services.json has backend, frontend", RELEASE_TAG="database-v1.4.0")
 
@@ -369,7 +416,12 @@ class Refusing(Shop):
 
     def test_mistakes_in_the_settings_are_told_all_at_once(self) -> None:
         (self.code / "delivery/services.json").write_text('{"backend": {"repositry": "x", "cluster": 3}}')
-        self.fails("check", "backend.repositry: unknown field", "backend.repository: is missing", "backend.cluster: should be a text")
+        self.fails(
+            "check",
+            "backend.repositry: unknown field",
+            "backend.repository: is missing",
+            "backend.cluster: should be a text",
+        )
         self.fails("check", "`RELEASE_TAG` is not set", RELEASE_TAG="")
         done = self.script("deploy")
         self.assertEqual(done.returncode, 2)
@@ -410,7 +462,9 @@ class Stabilising(Shop):
     def test_a_service_that_is_never_stable(self) -> None:
         self.fare("backend-v1.4.0", looks=1_000_000)
         self.release("update")
-        self.fails("stable", "not within 1 s: 0 of 2 tasks run, 2 pending", "1 older deployment not yet gone", WAIT_LIMIT="1")
+        self.fails(
+            "stable", "not within 1 s: 0 of 2 tasks run, 2 pending", "1 older deployment not yet gone", WAIT_LIMIT="1"
+        )
         self.assertEqual(self.runs(), "shop-backend:2")
 
     def test_tasks_that_die_for_ever_without_a_circuit_breaker(self) -> None:

@@ -1,4 +1,4 @@
-"""The engine itself runs the examples' job files, with the stand-in programs on its PATH: `aws-exe run`, order by order.
+"""The engine itself runs the job files of the examples, order by order, with the stand-in programs on its PATH.
 
 AWS_EXE names the binary; without it these tests are left out.
 """
@@ -30,7 +30,15 @@ def run(world: World, job: str, *, exit_code: int) -> Tuple[str, Dict[str, str]]
     subprocess.run([binary, "validate", path], check=True, stdout=subprocess.DEVNULL)
     environment = {**os.environ, "PATH": world.path}
     command: List[Any] = [binary, "run", path, "--json", "--secret", f"delivery/aws=@{secret}"]
-    done = subprocess.run(command, env=environment, text=True, timeout=RUN_LIMIT, check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    done = subprocess.run(
+        command,
+        env=environment,
+        text=True,
+        timeout=RUN_LIMIT,
+        check=False,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
     world.assertEqual(done.returncode, exit_code, done.stdout)
     world.assertNotIn("a-key-that-is-not-told", done.stdout)
     ended = {}
@@ -45,7 +53,9 @@ def local(job: str, repository: Path, **variables: str) -> str:
     """A job file with the repository on this machine, and more variables beside the region."""
     more = "".join(f"\n      {name}: {json.dumps(value)}" for name, value in variables.items())
     lines = [f"git_repo: {repository}" if line.startswith("git_repo: https") else line for line in job.splitlines()]
-    return "\n".join(lines).replace("AWS_DEFAULT_REGION: eu-central-1", f"AWS_DEFAULT_REGION: eu-central-1{more}") + "\n"
+    return (
+        "\n".join(lines).replace("AWS_DEFAULT_REGION: eu-central-1", f"AWS_DEFAULT_REGION: eu-central-1{more}") + "\n"
+    )
 
 
 class EcsService(test_ecs.Shop):
@@ -97,7 +107,14 @@ class EcsService(test_ecs.Shop):
             (["release", "backend-v9.0.0"], "push it first"),
         ]:
             environment = {**os.environ, "SOURCE_URL": str(self.code)}
-            done = subprocess.run([self.code / "delivery/job", *words], env=environment, text=True, check=False, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+            done = subprocess.run(
+                [self.code / "delivery/job", *words],
+                env=environment,
+                text=True,
+                check=False,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+            )
             self.assertEqual((done.returncode, done.stdout), (2, ""), words)
             self.assertIn(told, done.stderr)
 

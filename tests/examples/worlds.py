@@ -115,13 +115,17 @@ class World(unittest.TestCase):
         for program in ("aws", "docker"):
             # -S -E: nothing but the standard library, which starts in half the time, and there are many calls.
             path = self.bin / program
-            path.write_text(f'#!/bin/sh\nexec "{sys.executable}" -S -E "{standin.__file__}" "{self.folder}" {program} "$@"\n')
+            path.write_text(
+                f'#!/bin/sh\nexec "{sys.executable}" -S -E "{standin.__file__}" "{self.folder}" {program} "$@"\n'
+            )
             path.chmod(path.stat().st_mode | stat.S_IXUSR)
         # The interpreter itself: one that a version manager puts on the PATH may put a real `aws` before the stand-in.
         (self.bin / "python3").write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
         (self.bin / "python3").chmod(0o755)
         self.code = self.folder / "code"
-        shutil.copytree(ROOT / "examples" / self.example, self.code / "delivery", ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(
+            ROOT / "examples" / self.example, self.code / "delivery", ignore=shutil.ignore_patterns("__pycache__")
+        )
         self.write(self.beginning())
         self.variables: Dict[str, str] = {"AWS_DEFAULT_REGION": "eu-central-1"}
 
@@ -169,7 +173,7 @@ class World(unittest.TestCase):
         """Where programs are looked for: the stand-ins before everything else."""
         return f"{self.bin}:{os.environ['PATH']}"
 
-    def script(self, verb: str, **variables: str) -> "subprocess.CompletedProcess[str]":
+    def script(self, verb: str, **variables: str) -> subprocess.CompletedProcess[str]:
         """Runs one verb as an order would."""
         with tempfile.TemporaryDirectory(dir=self.folder) as own:
             for name in ("home", "tmp", "events"):
@@ -200,10 +204,10 @@ class World(unittest.TestCase):
         self.assertEqual(done.returncode, 0, f"{verb}:\n{done.stdout}")
         return done.stdout
 
-    def fails(self, verb: str, *words: str, code: int = 1, **variables: str) -> str:
+    def fails(self, verb: str, *words: str, **variables: str) -> str:
         """It fails, with one line that has all these words, and no traceback."""
         done = self.script(verb, **variables)
-        self.assertEqual(done.returncode, code, f"{verb}:\n{done.stdout}")
+        self.assertEqual(done.returncode, 1, f"{verb}:\n{done.stdout}")
         self.assertNotIn("Traceback", done.stdout)
         errors = [line for line in done.stdout.splitlines() if line.startswith("error: ")]
         self.assertEqual(len(errors), 1, done.stdout)
