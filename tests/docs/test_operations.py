@@ -1,0 +1,246 @@
+"""Holds docs/OPERATIONS.md against what is there: the functions' log lines, the AWS CLI's commands, the embedded AWS.
+
+- Every warning and error that a function logs is explained, and every line that is explained is logged.
+- With botocore installed, every command's operation and flags are the service's.
+- With AWS_EXE (a binary of the engine) and an `aws` on the PATH, the commands that the embedded AWS answers are run.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+import unittest
+from pathlib import Path
+from typing import Dict, List, Tuple
+
+try:
+    import botocore.session
+except ImportError:
+    botocore = None
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGE = (ROOT / "docs/OPERATIONS.md").read_text(encoding="utf-8")
+# What runs as a function or as a worker. What the command line alone says is read by whoever typed it.
+CRATES = ("common", "init_job", "ssm_config", "orchestrator", "watchdog_check", "worker", "cli")
+LOGGED = re.compile(r"tracing::(warn|error)!\((?P<arguments>(?:[^()\"]|\([^()]*\)|\"(?:[^\"\\]|\\.)*\")*)\)", re.S)
+# Services of which the embedded AWS has nothing, or not what the page uses.
+NOT_EMBEDDED = ("cloudwatch", "logs", "sqs", "ce", "service-quotas", "lambda get-account-settings")
+# Flags that are the CLI's own.
+CLI_FLAGS = {"query", "output", "max-items"}
+# What the CLI names in another way than the API's member in its own spelling.
+RENAMED = {"queue-url": "QueueUrl"}
+# Far more than each command takes; only what hangs meets it.
+LIMIT = 300
+
+
+def logged() -> List[str]:
+    """The text of each warning and error in the sources: the last text among its arguments."""
+    found = []
+    for crate in CRATES:
+        for path in sorted((ROOT / "crates" / crate / "src").rglob("*.rs")):
+            for call in LOGGED.finditer(path.read_text(encoding="utf-8")):
+                found.append(re.findall(r'"((?:[^"\\]|\\.)*)"', call.group("arguments"))[-1])
+    return found
+
+
+def blocks() -> List[Tuple[str, str]]:
+    """The page's shell commands, each block with the heading above it."""
+    found, heading, inside = [], "", None
+    for line in PAGE.splitlines():
+        if inside is None and line.startswith("#"):
+            heading = line.lstrip("# ")
+        elif inside is None and line == "```sh":
+            inside = []
+        elif inside is not None and line == "```":
+            found.append((heading, "\n".join(inside)))
+            inside = None
+        elif inside is not None:
+            inside.append(line)
+    return found
+
+
+def commands(block: str) -> List[str]:
+    """Each call of the AWS CLI in a block, without the line ends in it."""
+    joined = block.replace("\\\n", " ")
+    # A text over several lines belongs to its command.
+    joined = re.sub(r"'[^']*'", lambda text: text.group().replace("\n", " "), joined)
+    return [
+        words
+        for line in joined.splitlines()
+        for words in re.findall(r"\baws ([a-z0-9-]+ [a-z0-9-]+.*?)(?:\)$|$)", line)
+    ]
+
+
+class Page(unittest.TestCase):
+    def test_every_warning_and_error_is_explained(self) -> None:
+        texts = logged()
+        self.assertGreater(len(texts), 25, "the sources are read")
+        for text in texts:
+            self.assertTrue(f"`{text}`" in PAGE or f"`… {text.split(' ends ')[-1]}`" in PAGE, f"not explained: {text}")
+
+    def test_every_line_that_is_explained_is_logged(self) -> None:
+        texts = logged()
+        explained = re.findall(r"(?:WARN|ERROR) ((?:`[^`]+`(?:, )?)+)", PAGE)
+        self.assertGreater(len(explained), 25)
+        for names in explained:
+            for name in re.findall(r"`([^`]+)`", names):
+                ending = name.lstrip("… ")
+                self.assertTrue(any(text == name or text.endswith(ending) for text in texts), f"not logged: {name}")
+
+    def test_every_command_is_one_of_the_cli(self) -> None:
+        if botocore is None:
+            self.skipTest("botocore is not installed")
+        session = botocore.session.get_session()
+        every = [words for _, block in blocks() for words in commands(block)]
+        self.assertGreater(len(every), 30)
+        for words in every:
+            service, operation = words.split()[:2]
+            if service == "s3":
+                continue
+            model = session.get_service_model("s3" if service == "s3api" else service)
+            names = {re.sub("[^a-z]", "", name.lower()): name for name in model.operation_names}
+            self.assertIn(operation.replace("-", ""), names, words)
+            shape = model.operation_model(names[operation.replace("-", "")]).input_shape
+            members = {name.lower() for name in shape.members} if shape else set()
+            # A query is in quotes; flags are not.
+            bare = re.sub(r"\"(?:[^\"\\]|\\.)*\"|'[^']*'", "", words)
+            for flag in re.findall(r"--([a-z0-9-]+)", bare):
+                self.assertTrue(flag in CLI_FLAGS or flag.replace("-", "") in members, f"--{flag}: {words}")
+
+
+JOB = {
+    "username": "operations",
+    "orders": [
+        {"order_name": "one", "execution_target": "lambda", "timeout": 60, "cmds": ["sleep 4", "echo one"]},
+        {"order_name": "two", "execution_target": "codebuild", "timeout": 300, "cmds": ["echo two"]},
+        {
+            "order_name": "three", "execution_target": "ssm", "timeout": 60, "cmds": ["echo three"],
+            "ssm_targets": {"instance_ids": ["i-local"]},
+        },
+    ],
+}  # fmt: skip
+# A run in which nothing has ended while the commands are tried.
+SLOW = {
+    "username": "operations",
+    "orders": [
+        {"order_name": "one", "execution_target": "lambda", "timeout": 600, "stop_grace": 1, "cmds": ["sleep 500"]},
+        {"order_name": "two", "execution_target": "lambda", "timeout": 60, "dependencies": ["one"], "cmds": ["true"]},
+    ],
+}
+
+
+class Embedded(unittest.TestCase):
+    def setUp(self) -> None:
+        binary = os.environ.get("AWS_EXE")
+        if not binary or not shutil.which("aws"):
+            self.skipTest("AWS_EXE names no binary of the engine, or there is no AWS CLI")
+        self.folder = Path(tempfile.mkdtemp(prefix="operations-"))
+        self.addCleanup(shutil.rmtree, self.folder)
+        # A session of its own, so that it can be ended with everything that it started.
+        self.server = subprocess.Popen(
+            [binary, "local", "--port", "0"], stdout=subprocess.PIPE, text=True, start_new_session=True
+        )
+        self.addCleanup(self.end)
+        assert self.server.stdout is not None
+        line = self.server.stdout.readline()
+        self.assertTrue(line.startswith("ready: "), line)
+        self.environment = {
+            "PATH": os.environ["PATH"], "HOME": str(self.folder), "AWS_PAGER": "", "AWS_ENDPOINT_URL": line.split()[1],
+            "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test",
+        }  # fmt: skip
+
+    def end(self) -> None:
+        self.server.send_signal(signal.SIGTERM)
+        self.server.communicate(timeout=LIMIT)
+
+    def shell(self, script: str) -> str:
+        done = subprocess.run(
+            ["bash", "-euo", "pipefail", "-c", script], cwd=self.folder, env=self.environment, text=True, check=False,
+            timeout=LIMIT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        )  # fmt: skip
+        self.assertEqual(done.returncode, 0, f"{script}\n\n{done.stdout}")
+        return done.stdout
+
+    def submit(self, run: str, job: Dict[str, object], until: str) -> None:
+        """Submits a job and waits until there is this object."""
+        (self.folder / "request.json").write_text(json.dumps({"run_id": run, "job": job}))
+        self.environment["AWS_DEFAULT_REGION"] = "us-east-1"
+        call = "aws lambda invoke --function-name exe-sys-init-job --payload fileb://request.json answer.json"
+        self.shell(f'{call} && grep \'"status":"ok"\' answer.json')
+        self.there(until)
+
+    def there(self, key: str) -> None:
+        bucket, _, rest = key.partition("/")
+        self.shell(f"for _ in $(seq 120); do aws s3 ls s3://{bucket}/{rest} && exit 0; sleep 0.5; done; exit 1")
+
+    def variables(self, run: str) -> str:
+        """The page's own first block, for the embedded AWS."""
+        (first,) = (block for heading, block in blocks() if heading.startswith("1. "))
+        local = first.replace("eu-central-1", "us-east-1").replace("the-run-id", run)
+        return local.replace("-internal-$ACCOUNT-$REGION", "-internal").replace("-done-$ACCOUNT-$REGION", "-done")
+
+    def test_the_commands_that_look(self) -> None:
+        self.submit("looked-at", JOB, "exe-sys-done/looked-at/done")
+        script, run = [self.variables("looked-at")], 0
+        for heading, block in blocks():
+            if heading.startswith("3. ") and not any(f"aws {name} " in block for name in NOT_EMBEDDED):
+                script.append(block)
+                run += len(commands(block))
+        text = "\n".join(script)
+        # The ids in the page are examples.
+        text = re.sub(
+            r"^BUILD=.*$", "BUILD=$(aws codebuild list-builds --query 'ids[0]' --output text)", text, flags=re.M
+        )
+        text = re.sub(
+            r"^COMMAND=.*$",
+            "COMMAND=$(aws ssm list-commands --query 'Commands[0].CommandId' --output text)",
+            text,
+            flags=re.M,
+        )
+        said = self.shell(text)
+        self.assertGreater(run, 14)
+        for words in (
+            '"completed"',
+            "job_completed",
+            '"orders": "3s"',
+            "WaitStateEntered",
+            "SUCCEEDED",
+            "looked-at:0003",
+        ):
+            self.assertIn(words, said)
+
+    def test_the_commands_that_change(self) -> None:
+        chapters = {heading: block for heading, block in blocks()}
+        (watchdogs,) = (block for _, block in blocks() if "\nEXECUTION=" in block)
+        self.submit("helped", SLOW, "exe-sys-internal/tmp/claims/helped/0001.json")
+        self.shell(
+            "\n".join(
+                [
+                    self.variables("helped"),
+                    watchdogs,
+                    chapters["Wake a run"],
+                    chapters["Start the tick again"],
+                    chapters["Give an order a result by hand"],
+                ]
+            )  # fmt: skip
+        )
+        self.there("exe-sys-done/helped/done")
+        said = self.shell("aws s3 cp s3://exe-sys-done/helped/done -")
+        self.assertIn('"succeeded":2', said, "the result by hand stands, and what waited for it ran")
+
+        self.submit("cancelled", SLOW, "exe-sys-internal/tmp/claims/cancelled/0001.json")
+        begun = time.monotonic()
+        self.shell(self.variables("cancelled") + "\n" + chapters["Cancel a run, or an order"])
+        self.there("exe-sys-done/cancelled/done")
+        self.assertLess(time.monotonic() - begun, LIMIT)
+        self.assertIn('"cancelled":2', self.shell("aws s3 cp s3://exe-sys-done/cancelled/done -"))
+
+
+if __name__ == "__main__":
+    unittest.main()
