@@ -17,7 +17,7 @@ import tempfile
 import time
 import unittest
 from pathlib import Path
-from typing import Dict, List, Tuple
+from typing import Any, Dict, List, Optional, Tuple
 
 try:
     import botocore.session
@@ -33,8 +33,6 @@ LOGGED = re.compile(r"tracing::(warn|error)!\((?P<arguments>(?:[^()\"]|\([^()]*\
 NOT_EMBEDDED = ("cloudwatch", "logs", "sqs", "ce", "service-quotas", "lambda get-account-settings")
 # Flags that are the CLI's own.
 CLI_FLAGS = {"query", "output", "max-items"}
-# What the CLI names in another way than the API's member in its own spelling.
-RENAMED = {"queue-url": "QueueUrl"}
 # Far more than each command takes; only what hangs meets it.
 LIMIT = 300
 
@@ -51,7 +49,9 @@ def logged() -> List[str]:
 
 def blocks() -> List[Tuple[str, str]]:
     """The page's shell commands, each block with the heading above it."""
-    found, heading, inside = [], "", None
+    found: List[Tuple[str, str]] = []
+    inside: Optional[List[str]] = None
+    heading = ""
     for line in PAGE.splitlines():
         if inside is None and line.startswith("#"):
             heading = line.lstrip("# ")
@@ -114,7 +114,7 @@ class Page(unittest.TestCase):
                 self.assertTrue(flag in CLI_FLAGS or flag.replace("-", "") in members, f"--{flag}: {words}")
 
 
-JOB = {
+JOB: Dict[str, Any] = {
     "username": "operations",
     "orders": [
         {"order_name": "one", "execution_target": "lambda", "timeout": 60, "cmds": ["sleep 4", "echo one"]},
@@ -126,7 +126,7 @@ JOB = {
     ],
 }  # fmt: skip
 # A run in which nothing has ended while the commands are tried.
-SLOW = {
+SLOW: Dict[str, Any] = {
     "username": "operations",
     "orders": [
         {"order_name": "one", "execution_target": "lambda", "timeout": 600, "stop_grace": 1, "cmds": ["sleep 500"]},
@@ -167,7 +167,7 @@ class Embedded(unittest.TestCase):
         self.assertEqual(done.returncode, 0, f"{script}\n\n{done.stdout}")
         return done.stdout
 
-    def submit(self, run: str, job: Dict[str, object], until: str) -> None:
+    def submit(self, run: str, job: Dict[str, Any], until: str) -> None:
         """Submits a job and waits until there is this object."""
         (self.folder / "request.json").write_text(json.dumps({"run_id": run, "job": job}))
         self.environment["AWS_DEFAULT_REGION"] = "us-east-1"
