@@ -11,8 +11,6 @@ import io
 import json
 import os
 import re
-import signal
-import subprocess
 import sys
 import time
 import urllib.error
@@ -24,38 +22,17 @@ from pathlib import Path
 import boto3
 from botocore.config import Config
 
+from support import check, conclusion, end, equal, keys_are, ready, start
+
 ROOT = Path(__file__).resolve().parents[2]
 SECRET = "canary-9f41c7e2-secret"
 PARAMETER = "canary-5b82d0aa-parameter"
-# Ready line, run and end: each has far more than it needs, so that only something that hangs is late.
-READY_LIMIT, RUN_LIMIT, END_LIMIT = 60, 120, 60
+# Far more than a run needs, so that only something that hangs is late.
+RUN_LIMIT = 120
 
 TIME = re.compile(r"^[0-9]{10}\.[0-9]{6}$")
 UUID = re.compile(r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")
 LINES = 60_000
-
-differences = []
-checks = 0
-
-
-def check(what, ok, found=None):
-    """Counts a check; remembers and prints it when it fails."""
-    global checks
-    checks += 1
-    if not ok:
-        line = what if found is None else f"{what}; found {found!r}"
-        differences.append(line)
-        print(f"  DIFFERS  {line}")
-
-
-def equal(what, found, wanted):
-    check(f"{what} should be {wanted!r}", found == wanted, found)
-
-
-def keys_are(what, found, wanted):
-    """The names that are there are exactly these."""
-    missing, more = sorted(set(wanted) - set(found)), sorted(set(found) - set(wanted))
-    check(f"{what}: missing {missing}, unexpected {more}", not missing and not more)
 
 
 def diamond():
@@ -85,8 +62,7 @@ def diamond():
 
 def main():
     binary = Path(sys.argv[1] if len(sys.argv) > 1 else ROOT / "target/debug/aws-exe").resolve()
-    # A session of its own, so that its children can be told from everybody else's at the end.
-    server = subprocess.Popen([binary, "local", "--port", "0"], stdout=subprocess.PIPE, text=True, start_new_session=True)
+    server = start(binary)
     try:
         endpoint = ready(server)
         print(f"embedded AWS at {endpoint}")
@@ -98,59 +74,7 @@ def main():
         outsider.refusals()
     finally:
         end(server)
-    if differences:
-        print(f"\n{len(differences)} of {checks} checks differ:")
-        for line in differences:
-            print(f"  - {line}")
-        return 1
-    print(f"\nall {checks} checks hold")
-    return 0
-
-
-def ready(server):
-    """The endpoint from the ready line."""
-    signal.signal(signal.SIGALRM, late("the ready line"))
-    signal.alarm(READY_LIMIT)
-    line = server.stdout.readline().strip()
-    signal.alarm(0)
-    match = re.fullmatch(r"ready: (http://127\.0\.0\.1:[0-9]+)", line)
-    if not match:
-        sys.exit(f"the ready line was {line!r}")
-    return match[1]
-
-
-def late(what):
-    def handler(*_):
-        sys.exit(f"{what} did not come in time")
-
-    return handler
-
-
-def end(server):
-    """SIGTERM ends it cleanly, children included."""
-    print("SIGTERM")
-    server.send_signal(signal.SIGTERM)
-    try:
-        equal("exit code after SIGTERM", server.wait(END_LIMIT), 0)
-    except subprocess.TimeoutExpired:
-        check(f"SIGTERM should end it within {END_LIMIT} s", False)
-        server.kill()
-        server.wait()
-    if Path("/proc/self/stat").exists():
-        equal("processes that are left", processes_of_session(server.pid), [])
-
-
-def processes_of_session(session):
-    """Command lines of the processes of a session; zombies do not count."""
-    found = []
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            state, _, _, its_session = stat.read_text().rsplit(")", 1)[1].split()[:4]
-            if int(its_session) == session and state != "Z":
-                found.append((stat.parent / "cmdline").read_text().replace("\0", " ").strip())
-        except OSError:
-            continue  # It ended while we looked.
-    return found
+    return conclusion()
 
 
 class Outsider:
