@@ -5,6 +5,7 @@ one too, and a signed job of two orders, the first on Lambda and the second in C
 changed but for the objects and rows of that one run, which expire by themselves.
 
     python tests/smoke/smoke.py --stack outputs.json      a deployed stack; the file is what `terraform output -json` prints
+           [--image-tag TAG] [--only functions,project]   that all runs this image; only these looks
     python tests/smoke/smoke.py --local AWS_EXE           starts `AWS_EXE local` and ends it again
     python tests/smoke/smoke.py --endpoint-url URL        an embedded AWS that is up
 
@@ -454,32 +455,45 @@ def is_unknown_there(error: ClientError) -> bool:
     return code == "NotImplemented" or message.endswith("is not part of the embedded AWS")
 
 
-def visit(stack: Stack) -> None:
+# What each look is called, in the order in which they are made: whoever points to functions comes after them.
+LOOKS: Dict[str, Callable[[Visitor], None]] = {
+    "tables": Visitor.tables,
+    "buckets": Visitor.buckets,
+    "functions": Visitor.functions,
+    "notifications": Visitor.notifications,
+    "machine": Visitor.state_machine,
+    "project": Visitor.project,
+    "document": Visitor.document,
+    "rules": Visitor.rules,
+    "workers": Visitor.workers,
+    "refusals": Visitor.refusals,
+    "job": Visitor.run,
+}
+
+
+def visit(stack: Stack, only: Optional[List[str]] = None) -> None:
     visitor = Visitor(stack)
     visitor.credentials()
-    for what, look in (
-        ("tables", visitor.tables),
-        ("buckets", visitor.buckets),
-        ("functions", visitor.functions),
-        ("notifications", visitor.notifications),
-        ("state machine", visitor.state_machine),
-        ("project", visitor.project),
-        ("document", visitor.document),
-        ("rules", visitor.rules),
-        ("workers for instances", visitor.workers),
-        ("refusals", visitor.refusals),
-        ("a job of two orders", visitor.run),
-    ):
-        print(what, flush=True)
+    for name in only or LOOKS:
+        print(name, flush=True)
         try:
-            look()
+            LOOKS[name](visitor)
         except (ClientError, BotoCoreError, urllib.error.URLError) as error:
-            check(f"{what}: {error}", False)
-    keys_are("what was not checked", visitor.not_checked, NOT_EMBEDDED if stack.endpoint else ())
+            check(f"{name}: {error}", False)
+    if stack.endpoint:
+        keys_are("what was not checked", visitor.not_checked, NOT_EMBEDDED)
     if visitor.not_checked:
         print("\nnot checked on the embedded AWS:")
         for what in visitor.not_checked:
             print(f"  - {what}")
+
+
+def names_of_looks(text: str) -> List[str]:
+    names = text.split(",")
+    for name in names:
+        if name not in LOOKS:
+            raise argparse.ArgumentTypeError(f"`{name}` is no look; there are {', '.join(LOOKS)}")
+    return names
 
 
 def arguments() -> argparse.Namespace:
@@ -488,13 +502,23 @@ def arguments() -> argparse.Namespace:
     where.add_argument("--stack", type=Path, metavar="OUTPUTS", help="a deployed stack: what `terraform output -json` prints")
     where.add_argument("--local", type=Path, metavar="AWS_EXE", help="start this binary's embedded AWS and end it again")
     where.add_argument("--endpoint-url", metavar="URL", help="an embedded AWS that is up")
-    return parser.parse_args()
+    parser.add_argument("--image-tag", metavar="TAG", help="with --stack: the image that all has to run, by its tag")
+    parser.add_argument("--only", type=names_of_looks, metavar="LOOK[,…]",
+                        help=f"with --stack: only these of {', '.join(LOOKS)}; `functions` comes before what points to them")
+    given = parser.parse_args()
+    if not given.stack and (given.image_tag or given.only):
+        parser.error("--image-tag and --only are for --stack")
+    return given
 
 
 def main() -> int:
     given = arguments()
     if given.stack:
-        visit(deployed(given.stack))
+        stack = deployed(given.stack)
+        if given.image_tag:
+            # The functions and the project are then held against what the stack says of itself.
+            equal("tag of the stack's image", stack["image_uri"].rpartition(":")[2], given.image_tag)
+        visit(stack, given.only)
         return conclusion()
     # Nothing of the machine's own account is asked or used.
     os.environ["AWS_EC2_METADATA_DISABLED"] = "true"
