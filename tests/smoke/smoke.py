@@ -224,7 +224,7 @@ class Visitor:
         if self.stack.endpoint:
             self.skip("the functions' image and command")
         else:
-            check("all functions run one image, by its digest", len(images) == 1, images)
+            check("all functions run one image, by its digest", len(images) == 1 and None not in images, images)
         for role in ("orchestrator", "worker"):
             # AWS stops loops through S3 and Lambda after about 16 hops otherwise.
             answer = self.ask(f"recursion of the {role}",

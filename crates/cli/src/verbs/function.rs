@@ -11,7 +11,6 @@ use common::{
     stack::Function,
 };
 use lambda_runtime::{Diagnostic, Error, LambdaEvent, service_fn};
-use nix::sys::{prctl, signal::Signal};
 use serde_json::Value;
 use worker::WorkerError;
 
@@ -30,9 +29,7 @@ pub(crate) async fn function(name: FunctionName) -> Result<Exit, Failure> {
         return Err(failure.hint("to run a job here use `aws-exe run JOB`"));
     }
     if environment.get(LOCAL_SOURCES.name).is_some() {
-        // On Lambda an environment ends as a whole. Here the embedded AWS may be killed without a chance to see to it.
-        prctl::set_pdeathsig(Signal::SIGTERM)
-            .map_err(|error| Failure::machine(format!("failed to follow the embedded AWS: {error}")))?;
+        end_with_parent().map_err(|error| Failure::machine(format!("failed to follow the embedded AWS: {error}")))?;
     }
     let served = match Function::from(name) {
         Function::InitJob => init_job(&environment).await,
@@ -42,6 +39,14 @@ pub(crate) async fn function(name: FunctionName) -> Result<Exit, Failure> {
         Function::Worker => worker(&environment).await,
     };
     served.map(|()| Exit::Success)
+}
+
+/// On Lambda an environment ends as a whole. Here the embedded AWS may be killed without a chance to see to it. Elsewhere
+/// than on Linux nothing is done.
+fn end_with_parent() -> std::io::Result<()> {
+    #[cfg(target_os = "linux")]
+    nix::sys::prctl::set_pdeathsig(nix::sys::signal::Signal::SIGTERM)?;
+    Ok(())
 }
 
 /// The clients of a function.
