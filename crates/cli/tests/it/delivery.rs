@@ -1,6 +1,12 @@
 //! Events that come twice, late, out of order or not at all.
 
-use crate::support::{Stack, StartLog, expect::expect_success, faults::delivery_to, job, job::Job};
+use crate::support::{
+    Stack, StartLog,
+    expect::expect_success,
+    faults::{at, delivery_to},
+    job,
+    job::Job,
+};
 
 /// A diamond whose orders write their names.
 fn diamond(starts: &StartLog) -> Job {
@@ -27,6 +33,19 @@ async fn an_invoke_that_is_delivered_twice_starts_once() {
     let run = stack.submit(&diamond(&starts)).await;
     expect_success(&run).await;
     starts.each_once(DIAMOND);
+}
+
+#[tokio::test]
+async fn a_claim_whose_answer_was_lost_is_the_workers_own() {
+    for lost in ["error_after", "cut_after"] {
+        let lost = at("s3", "PutObject").by("worker").about("/tmp/claims/").then(lost);
+        // Who took it for another's would leave the order to its timeout.
+        let stack = Stack::start().speed(20).faults([lost]).await;
+        let starts = StartLog::of(&stack);
+        let run = stack.submit(&job().order("a").cmds(starts.commands())).await;
+        expect_success(&run).await;
+        starts.each_once(["a"]);
+    }
 }
 
 #[tokio::test]

@@ -59,6 +59,18 @@ async fn a_run_in_which_nothing_fails_needs_no_tick() {
 }
 
 #[tokio::test]
+async fn the_first_message_comes_when_the_run_can_begin() {
+    // Long enough for a message that was sent before to be looked at, and left alone.
+    let slow = at("dynamodb", "UpdateItem").by("init_job").about("/lock:").delayed(1_500);
+    let stack = Stack::start().faults([slow]).record().await;
+    let starts = StartLog::of(&stack);
+    let run = stack.submit(&job().order("a").cmds(starts.commands())).await;
+    expect_success(&run).await;
+    starts.each_once(["a"]);
+    nobody_ticked(&stack);
+}
+
+#[tokio::test]
 async fn a_lease_whose_answer_was_lost_is_still_its_owners() {
     let stack = Stack::start().faults([update(1).then("error_after")]).record().await;
     let run = stack.submit(&job().order("a")).await;
