@@ -95,11 +95,11 @@ data "aws_iam_policy_document" "intake" {
     resources = [local.arn.state_machine]
   }
 
-  # When a start is repeated: since when the execution runs.
+  # Is there a document that a job names? It may name the engine's own as well.
   statement {
-    sid       = "LooksAtWatchdogs"
-    actions   = ["states:DescribeExecution"]
-    resources = [local.arn.executions]
+    sid       = "LooksForTheEnginesDocument"
+    actions   = ["ssm:DescribeDocument"]
+    resources = [local.arn.ssm_document]
   }
 
   # S3 says that an object is missing (404) only to those who may list its bucket, else 403; the embedded AWS always

@@ -209,9 +209,10 @@ fn failed(error: &DynoxideError) -> Response {
     response
 }
 
-/// `<table>/<key>` of a request, for records and fault scripts; the table alone for queries and the like.
+/// `<table>/<key>` of a request, for records and fault scripts; the table alone for queries, batches and the like.
 pub(crate) fn key_of(request: &Value) -> String {
-    let table = request.get("TableName").and_then(Value::as_str).unwrap_or_default();
+    let batch = request.get("RequestItems").and_then(Value::as_object).and_then(|tables| tables.keys().next());
+    let table = request.get("TableName").and_then(Value::as_str).or(batch.map(String::as_str)).unwrap_or_default();
     let item = request.get("Key").or_else(|| request.get("Item"));
     // The key attributes of the engine's tables, in the order of their schema.
     let values = ["pk", "trace_id", "sk"].iter().filter_map(|name| item?.get(name)?.get("S")?.as_str());
@@ -234,5 +235,6 @@ mod tests {
         let event = json!({"TableName": "events", "Item": {"sk": {"S": "a:1"}, "trace_id": {"S": "t"}}});
         assert_eq!(key_of(&event), "events/t/a:1");
         assert_eq!(key_of(&json!({"TableName": "t", "KeyConditionExpression": "x = :x"})), "t");
+        assert_eq!(key_of(&json!({"RequestItems": {"t": []}})), "t");
     }
 }

@@ -356,6 +356,7 @@ mod tests {
             service: Service::S3,
             operation: "PutObject".to_owned(),
             key: key.to_owned(),
+            signer: None,
             parent: None,
             starts: None,
             running: None,

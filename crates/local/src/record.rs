@@ -28,8 +28,10 @@ pub(crate) struct Call {
     pub(crate) function: String,
     pub(crate) service: Service,
     pub(crate) operation: String,
-    /// What it is about: `<table>/<key>`, `<bucket>/<key>`, a parameter, secret, execution or function name.
+    /// What it is about: `<table>/<key>`, `<bucket>/<key>`, parameters, a secret, an execution, a function.
     pub(crate) key: String,
+    /// Function role that signed the URL, for a presigned one: AWS takes the call for its.
+    pub(crate) signer: Option<&'static str>,
     /// Request id of the invocation that the caller was in.
     pub(crate) parent: Option<String>,
     /// Request id of the invocation that it starts, where that is known before.
@@ -61,8 +63,12 @@ pub struct Recorded<'a> {
     pub service: Service,
     /// The operation, e.g. `UpdateItem`.
     pub operation: &'a str,
-    /// What it was about.
+    /// What it was about: `<table>/<key>` or the table alone, `<bucket>/<key>`, parameters with commas between them, a
+    /// secret, an execution, a function.
     pub key: &'a str,
+    /// Function role or `client` that signed the URL, for a presigned one: AWS takes the call for its.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub signer: Option<&'a str>,
     /// How it ended.
     pub outcome: &'a Outcome,
     /// Request id of the invocation that the caller was in; for a delivery, of the invocation that caused it.
@@ -124,6 +130,7 @@ impl Recorder {
             service: call.service,
             operation: &call.operation,
             key: &call.key,
+            signer: call.signer,
             outcome,
             parent: call.parent.as_deref(),
             starts: starts.or(call.starts.as_deref()),

@@ -297,7 +297,9 @@ impl Services {
                 let socket = peer::socket(peer, lambda.launcher.port)?;
                 lambda.launcher.owner_of(socket).or_else(|| tasks.owner_of(socket))
             };
-            call_by(Service::S3, operation, &key, tokio::task::spawn_blocking(owner).await.ok().flatten())
+            let caller = tokio::task::spawn_blocking(owner).await.ok().flatten();
+            let signer = session.as_ref().map(|session| session.role());
+            Call { signer, ..call_by(Service::S3, operation, &key, caller) }
         } else {
             call_of(Service::S3, operation, &key, session.as_deref())
         };
@@ -338,6 +340,7 @@ fn call_by(service: Service, operation: &str, key: &str, running: Option<Arc<Run
         service,
         operation: operation.to_owned(),
         key: key.to_owned(),
+        signer: None,
         parent: running.as_ref().and_then(|running| running.request()),
         starts: None,
         running,
@@ -362,7 +365,10 @@ fn key_of(service: Service, request: &Value) -> String {
         }
         Service::DynamoDb => dynamodb::key_of(request),
         Service::StepFunctions => first(&["name", "executionArn", "stateMachineArn"]),
-        Service::Ssm => first(&["DocumentName", "CommandId", "InstanceId", "Name", "Path"]),
+        Service::Ssm => match request.get("Names").and_then(Value::as_array) {
+            Some(names) => names.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(","),
+            None => first(&["DocumentName", "CommandId", "InstanceId", "Name", "Path"]),
+        },
         Service::SecretsManager => first(&["SecretId", "Name"]),
         _ => String::new(),
     }

@@ -11,7 +11,7 @@ use std::{
     },
 };
 
-use crate::{ids, lambda::process::Running};
+use crate::{ids, lambda::process::Running, record::CLIENT};
 
 /// The client's access key.
 pub const CLIENT_ACCESS_KEY: &str = "test";
@@ -31,6 +31,11 @@ pub(crate) struct Session {
 }
 
 impl Session {
+    /// Whose credentials they are: a function role, or [`CLIENT`].
+    pub(crate) fn role(&self) -> &'static str {
+        self.running.as_ref().map_or(CLIENT, |running| running.function)
+    }
+
     /// Whether it has expired: all its calls and URLs are refused.
     pub(crate) fn is_ended(&self) -> bool {
         self.ended.load(Ordering::Relaxed)

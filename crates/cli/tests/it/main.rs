@@ -10,6 +10,7 @@ mod bad_input;
 mod bad_sources;
 mod cancel;
 mod delivery;
+mod deployment;
 mod dispatching;
 mod documents;
 mod entry;

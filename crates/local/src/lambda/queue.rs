@@ -155,6 +155,7 @@ impl Queue {
                 service: Service::Lambda,
                 operation: DELIVER.to_owned(),
                 key: event.key.clone(),
+                signer: None,
                 parent: event.parent.clone(),
                 starts: Some(event.request_id.clone()),
                 running: None,

@@ -269,6 +269,7 @@ impl Step<'_> {
             service: Service::Lambda,
             operation: "Invoke".to_owned(),
             key: pool.spec.name.clone(),
+            signer: None,
             parent: Some(self.execution.arn.clone()),
             starts: Some(invocation.request_id.clone()),
             running: None,
