@@ -5,7 +5,7 @@
 # Functions get what they need from the policies in 02-deploy, each far narrower than this.
 
 locals {
-  boundary_name = "${var.prefix}-deploy-boundary"
+  boundary_name = "${var.prefix}-deploy-boundary-${var.region}"
 
   buckets = "arn:${local.partition}:s3:::${var.prefix}-*-${local.account}-${var.region}"
 

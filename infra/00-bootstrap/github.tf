@@ -54,7 +54,7 @@ data "aws_iam_policy_document" "trust" {
 resource "aws_iam_role" "deploy" {
   count = local.github
 
-  name                 = "${var.prefix}-deploy"
+  name                 = local.deploy_name
   description          = "Deploys the stack ${var.prefix} from workflows of ${var.github_repository}"
   assume_role_policy   = data.aws_iam_policy_document.trust[0].json
   max_session_duration = var.session_hours * 3600

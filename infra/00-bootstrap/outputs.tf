@@ -14,3 +14,8 @@ output "permissions_boundary_arn" {
   description = "Permissions boundary that every role of the stack must have when that role deploys it; null without github_repository."
   value       = one(aws_iam_policy.boundary[*].arn)
 }
+
+output "github_repository" {
+  description = "The repository whose workflows may deploy; scripts/deploy.sh gives it again when it is not told another."
+  value       = var.github_repository
+}

@@ -9,6 +9,9 @@
 locals {
   place = "${var.region}:${local.account}"
 
+  # IAM knows no regions: the names of roles and policies end with theirs, so that each region can have a stack.
+  deploy_name = "${var.prefix}-deploy-${var.region}"
+
   # The stack's own things, as 02-deploy names them in locals.tf.
   own = {
     functions     = "arn:${local.partition}:lambda:${local.place}:function:${var.prefix}-*"
@@ -20,20 +23,20 @@ locals {
     documents     = "arn:${local.partition}:ssm:${local.place}:document/${var.prefix}-*"
     rules         = "arn:${local.partition}:events:${local.place}:rule/${var.prefix}-*"
     alarms        = "arn:${local.partition}:cloudwatch:${local.place}:alarm:${var.prefix}-*"
-    dashboards    = "arn:${local.partition}:cloudwatch::${local.account}:dashboard/${var.prefix}*"
+    dashboards    = "arn:${local.partition}:cloudwatch::${local.account}:dashboard/${var.prefix}-*"
     repository    = "arn:${local.partition}:ecr:${local.place}:repository/${var.prefix}"
-    roles         = "arn:${local.partition}:iam::${local.account}:role/${var.prefix}-*"
-    policies      = "arn:${local.partition}:iam::${local.account}:policy/${var.prefix}-*"
+    roles         = "arn:${local.partition}:iam::${local.account}:role/${var.prefix}-*-${var.region}"
+    policies      = "arn:${local.partition}:iam::${local.account}:policy/${var.prefix}-*-${var.region}"
     internal      = "arn:${local.partition}:s3:::${var.prefix}-internal-${local.account}-${var.region}"
     done          = "arn:${local.partition}:s3:::${var.prefix}-done-${local.account}-${var.region}"
-    aliases       = "arn:${local.partition}:kms:${local.place}:alias/${var.prefix}-*"
+    alias         = "arn:${local.partition}:kms:${local.place}:alias/${var.prefix}"
     keys          = "arn:${local.partition}:kms:${local.place}:key/*"
     run_keys      = "arn:${local.partition}:ssm:${local.place}:parameter/${var.prefix}/*"
     apis          = "arn:${local.partition}:apigateway:${var.region}::/apis"
     lambda_logs   = "arn:${local.partition}:logs:${local.place}:log-group:/aws/lambda/${var.prefix}-*"
     build_logs    = "arn:${local.partition}:logs:${local.place}:log-group:/aws/codebuild/${var.prefix}-*"
     vended_logs   = "arn:${local.partition}:logs:${local.place}:log-group:/aws/vendedlogs/*/${var.prefix}*"
-    deploy_role   = "arn:${local.partition}:iam::${local.account}:role/${var.prefix}-deploy"
+    deploy_role   = "arn:${local.partition}:iam::${local.account}:role/${local.deploy_name}"
     deploy_policy = "arn:${local.partition}:iam::${local.account}:policy/${var.prefix}-deploy-*"
   }
 
@@ -49,8 +52,8 @@ locals {
 resource "aws_iam_policy" "deploy" {
   for_each = local.github == 1 ? local.permissions : {}
 
-  name        = "${var.prefix}-deploy-${each.key}"
-  description = "Part of what the role ${var.prefix}-deploy may do: ${each.key}"
+  name        = "${var.prefix}-deploy-${each.key}-${var.region}"
+  description = "Part of what the role ${local.deploy_name} may do: ${each.key}"
   policy      = each.value
 }
 
@@ -325,7 +328,7 @@ data "aws_iam_policy_document" "deploy_data" {
     resources = [local.own.internal, local.own.done]
   }
 
-  # Teardown empties the buckets; the archive is made of logs and `done` objects.
+  # Teardown empties the buckets; smoke tests read results, logs and `done` objects.
   statement {
     sid = "Objects"
     actions = [
@@ -429,7 +432,7 @@ data "aws_iam_policy_document" "deploy_data" {
   statement {
     sid       = "Alias"
     actions   = ["kms:CreateAlias", "kms:DeleteAlias", "kms:UpdateAlias"]
-    resources = [local.own.aliases]
+    resources = [local.own.alias]
   }
 
   statement {

@@ -1,5 +1,6 @@
 # The bucket that holds the state of all modules of this stack, this one's too. Keys: `<module>/terraform.tfstate`, beside it
-# while somebody works `….tflock`, and under `archive/` what is kept of a stack that was torn down.
+# while somebody works `….tflock`; `00-bootstrap/applied` when this module was applied to its end (scripts/deploy.sh), and
+# under `archive/` what workflows keep so that a stack can be torn down later.
 
 # See versions.tf. When the bucket is in the state already, this does nothing.
 import {
@@ -80,19 +81,6 @@ resource "aws_s3_bucket_lifecycle_configuration" "state" {
 
     abort_incomplete_multipart_upload {
       days_after_initiation = 1
-    }
-  }
-
-  rule {
-    id     = "archive"
-    status = "Enabled"
-
-    filter {
-      prefix = "archive/"
-    }
-
-    expiration {
-      days = var.archive_days
     }
   }
 }

@@ -76,17 +76,6 @@ variable "state_version_days" {
   }
 }
 
-variable "archive_days" {
-  description = "Days that what is kept of a stack that was torn down (`archive/`) stays."
-  type        = number
-  default     = 365
-
-  validation {
-    condition     = var.archive_days >= 1 && floor(var.archive_days) == var.archive_days
-    error_message = "archive_days: must be a whole number of days, at least 1."
-  }
-}
-
 variable "kms_key_arn" {
   description = "KMS key that state is encrypted with; null: S3's own AES-256. Whoever deploys must be allowed to use it."
   type        = string

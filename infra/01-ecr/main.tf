@@ -9,7 +9,6 @@ resource "aws_ecr_repository" "engine" {
   #checkov:skip=CKV_AWS_136:Images hold no secrets, and a key of one's own costs money each month; kms_key_arn is for those who need one.
   name                 = var.prefix
   image_tag_mutability = "IMMUTABLE_WITH_EXCLUSION"
-  force_delete         = var.force_delete
 
   # What was deployed or released under a tag stays that; only `latest` moves.
   image_tag_mutability_exclusion_filter {

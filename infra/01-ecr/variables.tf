@@ -74,12 +74,6 @@ variable "kms_key_arn" {
   }
 }
 
-variable "force_delete" {
-  description = "Whether the repository may be destroyed while there are images in it; scripts/teardown.sh sets it."
-  type        = bool
-  default     = false
-}
-
 variable "tags" {
   description = "Tags of every resource, besides `Stack`."
   type        = map(string)

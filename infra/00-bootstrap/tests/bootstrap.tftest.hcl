@@ -167,14 +167,14 @@ run "the_deploy_role_cannot_free_itself" {
 
   assert {
     condition = alltrue([for statement in data.aws_iam_policy_document.deploy_roles.statement :
-      anytrue([for condition in statement.condition : condition.variable == "iam:PermissionsBoundary" && condition.values == tolist(["arn:aws:iam::123456789012:policy/exe-sys-deploy-boundary"])])
+      anytrue([for condition in statement.condition : condition.variable == "iam:PermissionsBoundary" && condition.values == tolist(["arn:aws:iam::123456789012:policy/exe-sys-deploy-boundary-eu-west-1"])])
     if statement.effect != "Deny" && length(setintersection(statement.actions, ["iam:CreateRole", "iam:PutRolePolicy", "iam:AttachRolePolicy", "iam:PutRolePermissionsBoundary"])) > 0])
     error_message = "Roles may be made and changed within the boundary only."
   }
 
   assert {
     condition = anytrue([for statement in data.aws_iam_policy_document.deploy_roles.statement :
-      statement.effect == "Deny" && toset(statement.resources) == toset(["arn:aws:iam::123456789012:role/exe-sys-deploy", "arn:aws:iam::123456789012:policy/exe-sys-deploy-*"])
+      statement.effect == "Deny" && toset(statement.resources) == toset(["arn:aws:iam::123456789012:role/exe-sys-deploy-eu-west-1", "arn:aws:iam::123456789012:policy/exe-sys-deploy-*"])
     ])
     error_message = "Its own role and policies must be out of its reach."
   }
@@ -194,7 +194,6 @@ run "wrong_values_are_refused" {
     state_bucket        = "My.Bucket"
     state_versions_kept = 101
     state_version_days  = 0
-    archive_days        = 0
     kms_key_arn         = "alias/mine"
     github_repository   = "acme/*"
     github_branches     = ["*"]
@@ -209,7 +208,7 @@ run "wrong_values_are_refused" {
   }
 
   expect_failures = [
-    var.prefix, var.region, var.state_bucket, var.state_versions_kept, var.state_version_days, var.archive_days,
+    var.prefix, var.region, var.state_bucket, var.state_versions_kept, var.state_version_days,
     var.kms_key_arn, var.github_repository, var.github_branches, var.github_tags, var.github_environments,
     var.session_hours, var.tags, var.source_buckets, var.ssm_parameter_prefixes, var.secret_prefixes,
   ]

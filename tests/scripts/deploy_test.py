@@ -1,0 +1,476 @@
+"""Tests of scripts/deploy.sh, scripts/teardown.sh and what they call, with stand-ins for all programs that reach out of the
+machine (stand_in.py). What the scripts do to a real account they cannot show.
+
+    python3 -m unittest discover -s tests/scripts -p '*_test.py'
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import unittest
+from pathlib import Path
+from typing import Any, Dict, List, Optional
+
+ROOT = Path(__file__).resolve().parents[2]
+STAND_IN = Path(__file__).with_name("stand_in.py")
+ACCOUNT = "123456789012"
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+STATE = f"exe-sys-tfstate-{ACCOUNT}-eu-west-1"
+INTERNAL = f"exe-sys-internal-{ACCOUNT}-eu-west-1"
+# Longer than any of the scripts takes with stand-ins, on a busy machine.
+LIMIT = 120
+# Calls that change something outside, by the words that they begin with.
+CHANGES = (
+    ("aws", "s3api", "create-bucket"), ("aws", "s3api", "put-object"), ("aws", "s3api", "delete-objects"),
+    ("aws", "s3api", "delete-bucket"), ("aws", "s3", "cp"), ("aws", "ecr", "put-image"),
+    ("aws", "ecr", "delete-repository"), ("aws", "stepfunctions", "stop-execution"), ("aws", "ssm", "delete-parameters"),
+    ("docker", "buildx"), ("docker", "create"),
+)  # fmt: skip
+
+
+def changes(call: List[str]) -> bool:
+    if call[0] == "terraform" and len(call) > 2:
+        return call[2] in ("apply", "destroy") or call[2:4] == ["state", "rm"]
+    return any(tuple(call[: len(words)]) == words for words in CHANGES)
+
+
+class World:
+    """The folder that the stand-ins keep their world in, and what runs a script in it."""
+
+    def __init__(self) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="deploy-test-"))
+        self.bin = self.folder / "bin"
+        self.bin.mkdir()
+        for name in ("aws", "terraform", "docker", "git", "python3"):
+            # By its full path: `python3` is one of those that are stood in for. Without site-packages it starts faster.
+            program = self.bin / name
+            program.write_text(f"#!{sys.executable} -IS\n{STAND_IN.read_text()}")
+            program.chmod(0o755)
+        self.write(
+            account=ACCOUNT, buckets={}, owners={}, versioning="Enabled", repositories={}, oidc=[], policies=[], executions=[],
+            parameters=[], applied={}, backends={}, terraform_version="1.10.0", logged_in="", containers=[], changes="",
+            broken_worker=False, late_log=False, smoke_tests=0, calls=0, fail_at=0, fail_how="before",
+        )  # fmt: skip
+
+    def remove(self) -> None:
+        shutil.rmtree(self.folder)
+
+    def read(self) -> Dict[str, Any]:
+        world: Dict[str, Any] = json.loads((self.folder / "world.json").read_text())
+        return world
+
+    def write(self, **changed: Any) -> None:
+        path = self.folder / "world.json"
+        world = self.read() if path.exists() else {}
+        path.write_text(json.dumps({**world, **changed}))
+
+    def lasting(self) -> Dict[str, Any]:
+        """What of the world would be left in AWS."""
+        world = self.read()
+        kept = {key: world[key] for key in ("repositories", "oidc", "policies", "executions", "parameters", "containers")}
+        kept["buckets"] = {name: sorted(keys) for name, keys in world["buckets"].items()}
+        kept["applied"] = {module: applied["resources"] for module, applied in world["applied"].items()}
+        return kept
+
+    def calls(self) -> List[List[str]]:
+        path = self.folder / "calls.jsonl"
+        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+    def forget_calls(self) -> None:
+        (self.folder / "calls.jsonl").unlink(missing_ok=True)
+        self.write(calls=0, fail_at=0)
+
+    def run(self, script: str, *args: str, typed: str = "") -> "subprocess.CompletedProcess[str]":
+        environment = {
+            "PATH": f"{self.bin}{os.pathsep}/usr/bin{os.pathsep}/bin",
+            "HOME": str(self.folder),
+            "TMPDIR": str(self.folder),
+            "STAND_IN_WORLD": str(self.folder),
+            "CARGO_TARGET_DIR": str(self.folder / "target"),
+            "TERRAFORM": "terraform",
+        }
+        return subprocess.run(
+            [str(ROOT / "scripts" / script), *args],
+            env=environment, input=typed, capture_output=True, text=True, timeout=LIMIT, cwd=self.folder, check=False,
+        )  # fmt: skip
+
+
+class Scripts(unittest.TestCase):
+    def setUp(self) -> None:
+        self.world = World()
+        self.addCleanup(self.world.remove)
+
+    def run_well(self, script: str, *args: str, typed: str = "") -> "subprocess.CompletedProcess[str]":
+        done = self.world.run(script, *args, typed=typed)
+        self.assertEqual(done.returncode, 0, f"{script} {args}\n{done.stdout}\n{done.stderr}")
+        return done
+
+    def steps(self) -> List[str]:
+        """The calls that change something, shortened."""
+        steps = []
+        for call in self.world.calls():
+            if not changes(call):
+                continue
+            if call[0] == "terraform":
+                steps.append(f"{call[2]} {Path(call[1]).name}")
+            elif call[:3] == ["aws", "s3", "cp"]:
+                steps.append("upload " + call[-1].split("/", 3)[3][:12])
+            elif call[0] == "aws":
+                steps.append(call[2])
+            else:
+                steps.append(" ".join(call[:2]))
+        return steps
+
+
+class Deploy(Scripts):
+    def test_a_first_run_does_all_steps_in_order(self) -> None:
+        done = self.run_well("deploy.sh", "--region", "eu-west-1")
+        steps = self.steps()
+        uploads = [step for step in steps if step.startswith("upload ")]
+        self.assertEqual(
+            [step for step in steps if step not in uploads[:-1]],
+            ["create-bucket", "apply 00-bootstrap", "put-object", "apply 01-ecr", "docker buildx", "put-image",
+             "apply 02-deploy", "docker create", "upload worker/binar"],
+        )  # fmt: skip
+        self.assertEqual(len(uploads), 3, "two workers, and then which there are")
+        world = self.world.read()
+        self.assertEqual(world["smoke_tests"], 1)
+        self.assertEqual(world["containers"], [])
+        self.assertEqual(set(world["repositories"]["exe-sys"]), {COMMIT, f"deployed-dev-{COMMIT}"})
+        self.assertEqual(done.stdout, "https://api.example\n", "standard output is for what others read")
+        self.assertNotIn("a-password", done.stderr + json.dumps(self.world.calls()))
+
+    def test_a_second_run_builds_and_uploads_nothing(self) -> None:
+        self.run_well("deploy.sh", "--region", "eu-west-1")
+        lasting = self.world.lasting()
+        self.world.forget_calls()
+        self.run_well("deploy.sh", "--region", "eu-west-1")
+        self.assertEqual(
+            self.steps(), ["apply 01-ecr", "put-image", "apply 02-deploy", "docker create", "upload worker/binar"]
+        )
+        self.assertEqual(self.world.lasting(), lasting)
+
+    def test_a_run_that_failed_at_any_call_goes_on_where_it_was(self) -> None:
+        self.run_well("deploy.sh", "--region", "eu-west-1", "--github", "acme/engine")
+        expected, calls = self.world.lasting(), self.world.calls()
+        self.assertGreater(len(calls), 30)
+        for number, call in enumerate(calls, 1):
+            for how in ("before", "after") if changes(call) else ("before",):
+                with self.subTest(call=call, how=how):
+                    world = World()
+                    try:
+                        world.write(fail_at=number, fail_how=how)
+                        first = world.run("deploy.sh", "--region", "eu-west-1", "--github", "acme/engine")
+                        tolerated = call[0] == "docker" and call[1] == "rm" or call[:3] == ["aws", "s3api", "head-object"]
+                        if not tolerated and call[:2] != ["python3", "-c"]:
+                            self.assertEqual(first.returncode != 0, True, f"nobody noticed\n{first.stderr}")
+                        world.forget_calls()
+                        again = world.run("deploy.sh", "--region", "eu-west-1", "--github", "acme/engine")
+                        self.assertEqual(again.returncode, 0, again.stderr)
+                        lasting = world.lasting()
+                        # A container whose removal failed is left on this machine, and not in AWS.
+                        lasting["containers"] = []
+                        self.assertEqual(lasting, expected)
+                    finally:
+                        world.remove()
+
+    def test_a_plan_changes_nothing(self) -> None:
+        done = self.run_well("deploy.sh", "--region", "eu-west-1", "--plan")
+        self.assertEqual([call for call in self.world.calls() if changes(call)], [])
+        self.assertIn(f"would create the bucket {STATE}", done.stderr)
+
+        self.run_well("deploy.sh", "--region", "eu-west-1")
+        lasting = self.world.lasting()
+        self.world.forget_calls()
+        done = self.run_well("deploy.sh", "--region", "eu-west-1", "--plan", "--bootstrap")
+        self.assertEqual([call for call in self.world.calls() if changes(call)], [])
+        self.assertEqual(self.world.lasting(), lasting)
+        planned = [Path(call[1]).name for call in self.world.calls() if call[0] == "terraform" and "plan" in call]
+        self.assertEqual(planned, ["00-bootstrap", "01-ecr", "02-deploy"])
+
+    def test_an_image_that_is_there_is_deployed_without_a_build(self) -> None:
+        self.run_well("deploy.sh", "--region", "eu-west-1")
+        self.world.write(changes=" M README.md\n")
+        self.world.forget_calls()
+        self.run_well("deploy.sh", "--region", "eu-west-1", "--image-tag", COMMIT, "--stage", "prod")
+        self.assertNotIn("docker buildx", self.steps())
+        self.assertIn(f"deployed-prod-{COMMIT}", self.world.read()["repositories"]["exe-sys"])
+
+        missing = self.world.run("deploy.sh", "--region", "eu-west-1", "--image-tag", "v9")
+        self.assertEqual(missing.returncode, 1)
+        self.assertIn("there is no image exe-sys:v9 in eu-west-1", missing.stderr)
+
+    def test_no_image_is_built_of_what_is_not_committed(self) -> None:
+        self.world.write(changes=" M README.md\n")
+        done = self.world.run("deploy.sh", "--region", "eu-west-1")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("commit them first", done.stderr)
+        self.assertNotIn("apply 02-deploy", self.steps())
+
+    def test_an_identity_provider_that_is_there_is_used(self) -> None:
+        arn = f"arn:aws:iam::{ACCOUNT}:oidc-provider/token.actions.githubusercontent.com"
+        self.world.write(oidc=[arn])
+        self.run_well("deploy.sh", "--region", "eu-west-1", "--github", "acme/engine")
+        given = self.world.read()["applied"]["00-bootstrap"]["given"]
+        self.assertEqual((given["create_oidc_provider"], given["github_repository"]), ("false", "acme/engine"))
+
+    def test_its_own_identity_provider_and_repository_stay(self) -> None:
+        self.run_well("deploy.sh", "--region", "eu-west-1", "--github", "acme/engine")
+        self.run_well("deploy.sh", "--region", "eu-west-1", "--bootstrap")
+        given = self.world.read()["applied"]["00-bootstrap"]["given"]
+        self.assertEqual((given.get("create_oidc_provider"), given["github_repository"]), (None, "acme/engine"))
+
+    def test_somebody_elses_bucket_is_not_used(self) -> None:
+        self.world.write(buckets={STATE: []}, owners={STATE: "210987654321"})
+        done = self.world.run("deploy.sh", "--region", "eu-west-1")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn(f"the bucket {STATE} belongs to another account", done.stderr)
+
+    def test_a_bucket_with_other_things_is_not_taken_over(self) -> None:
+        self.world.write(buckets={"company-state": ["other/terraform.tfstate"]})
+        done = self.world.run("deploy.sh", "--region", "eu-west-1", "--state-bucket", "company-state")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("--no-bootstrap uses it as it is", done.stderr)
+        self.run_well("deploy.sh", "--region", "eu-west-1", "--state-bucket", "company-state", "--no-bootstrap")
+        self.assertNotIn("00-bootstrap", self.world.read()["applied"])
+
+        self.world.write(versioning="Suspended")
+        done = self.world.run("deploy.sh", "--region", "eu-west-1", "--state-bucket", "company-state", "--no-bootstrap")
+        self.assertIn("has no versioning", done.stderr)
+
+    def test_another_account_is_refused(self) -> None:
+        done = self.world.run("deploy.sh", "--region", "eu-west-1", "--account", "210987654321")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn(f"the credentials are for account {ACCOUNT}, but --account says 210987654321", done.stderr)
+
+    def test_an_old_terraform_is_refused(self) -> None:
+        self.world.write(terraform_version="1.9.8")
+        done = self.world.run("deploy.sh", "--region", "eu-west-1")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("1.10 is the first that locks state in S3 itself", done.stderr)
+
+    def test_a_worker_that_is_not_whole_is_not_uploaded(self) -> None:
+        self.world.write(broken_worker=True)
+        done = self.world.run("deploy.sh", "--region", "eu-west-1")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("it is not whole", done.stderr)
+        self.assertEqual(self.world.read()["buckets"][INTERNAL], [])
+        self.assertEqual(self.world.read()["containers"], [])
+
+    def test_settings_of_ones_own_reach_the_stack_and_names_cannot_be_changed_by_them(self) -> None:
+        settings = self.world.folder / "my.tfvars"
+        settings.write_text('log_level = "debug"\nprefix = "other"\n')
+        self.run_well("deploy.sh", "--region", "eu-west-1", "--var-file", "my.tfvars")
+        given = self.world.read()["applied"]["02-deploy"]["given"]
+        self.assertEqual((given["log_level"], given["prefix"]), ("debug", "exe-sys"))
+
+    def test_a_local_state_of_the_bootstrap_is_moved(self) -> None:
+        # In a copy: the state would lie in this repository.
+        copy = self.world.folder / "copy"
+        shutil.copytree(ROOT / "scripts", copy / "scripts")
+        shutil.copytree(ROOT / "infra", copy / "infra", ignore=shutil.ignore_patterns(".terraform*"))
+        (copy / "tests" / "smoke").mkdir(parents=True)
+        state = copy / "infra" / "00-bootstrap" / "terraform.tfstate"
+        state.write_text("{}")
+        done = self.world.run(str(copy / "scripts" / "deploy.sh"), "--region", "eu-west-1")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertFalse(state.exists())
+        moved = [call for call in self.world.calls() if "-migrate-state" in call]
+        self.assertEqual(len(moved), 1)
+
+
+class Teardown(Scripts):
+    def setUp(self) -> None:
+        super().setUp()
+        self.run_well("deploy.sh", "--region", "eu-west-1", "--github", "acme/engine")
+        world = self.world.read()
+        world["buckets"][INTERNAL] += [f"logs/{n}.log" for n in range(5)]
+        self.world.write(
+            buckets=world["buckets"],
+            executions=["arn:aws:states:::execution:a", "arn:aws:states:::execution:b"],
+            parameters=[f"/exe-sys/sops-keys/run-{n}" for n in range(12)] + ["/other/sops-keys/run-1"],
+        )
+        self.world.forget_calls()
+
+    def test_without_confirmation_nothing_happens(self) -> None:
+        lasting = self.world.lasting()
+        for typed in ("", "\n", "yes\n", "exe-sys2\n"):
+            with self.subTest(typed=typed):
+                done = self.world.run("teardown.sh", "--region", "eu-west-1", typed=typed)
+                self.assertEqual(done.returncode, 1)
+                self.assertIn("nothing was removed", done.stderr)
+        self.assertEqual([call for call in self.world.calls() if changes(call)], [])
+        self.assertEqual(self.world.lasting(), lasting)
+
+    def test_the_stack_and_the_images_go_and_the_state_stays(self) -> None:
+        done = self.run_well("teardown.sh", "--region", "eu-west-1", typed="exe-sys\n")
+        world = self.world.read()
+        self.assertEqual(list(world["buckets"]), [STATE])
+        self.assertEqual(world["repositories"], {})
+        self.assertEqual(world["executions"], [])
+        self.assertEqual(world["parameters"], ["/other/sops-keys/run-1"])
+        steps = [step for step in self.steps() if step.startswith("destroy")]
+        self.assertEqual(steps, ["destroy 02-deploy", "destroy 01-ecr"])
+        self.assertIn(f"the bucket {STATE}: versions of the state", done.stderr)
+        self.assertEqual(len(world["oidc"]), 1)
+
+        # Again: there is nothing left to do.
+        self.world.forget_calls()
+        self.run_well("teardown.sh", "--region", "eu-west-1", "--yes")
+        self.assertEqual([call for call in self.world.calls() if changes(call)], [])
+
+    def test_images_can_be_kept(self) -> None:
+        self.run_well("teardown.sh", "--region", "eu-west-1", "--yes", "--keep-images")
+        self.assertIn("exe-sys", self.world.read()["repositories"])
+
+    def test_everything_goes_but_the_identity_provider(self) -> None:
+        done = self.run_well("teardown.sh", "--region", "eu-west-1", "--yes", "--everything")
+        world = self.world.read()
+        self.assertEqual((world["buckets"], world["repositories"], world["policies"]), ({}, {}, []))
+        self.assertEqual(len(world["oidc"]), 1)
+        self.assertIn("the identity provider token.actions.githubusercontent.com", done.stderr)
+        # And once more there is nothing to be found.
+        done = self.run_well("teardown.sh", "--region", "eu-west-1", "--yes", "--everything")
+        self.assertIn("there is no bucket", done.stderr)
+
+    def test_a_log_that_comes_late_is_removed_as_well(self) -> None:
+        self.world.write(late_log=True)
+        self.run_well("teardown.sh", "--region", "eu-west-1", "--yes")
+        self.assertNotIn(INTERNAL, self.world.read()["buckets"])
+
+    def test_a_teardown_that_failed_at_any_call_goes_on_where_it_was(self) -> None:
+        begin = self.world.read()
+        self.run_well("teardown.sh", "--region", "eu-west-1", "--yes", "--everything")
+        expected, calls = self.world.lasting(), self.world.calls()
+        for number, call in enumerate(calls, 1):
+            for how in ("before", "after") if changes(call) else ("before",):
+                with self.subTest(call=call, how=how):
+                    world = World()
+                    try:
+                        world.write(**{**begin, "calls": 0, "fail_at": number, "fail_how": how})
+                        world.run("teardown.sh", "--region", "eu-west-1", "--yes", "--everything")
+                        world.forget_calls()
+                        again = world.run("teardown.sh", "--region", "eu-west-1", "--yes", "--everything")
+                        self.assertEqual(again.returncode, 0, again.stderr)
+                        self.assertEqual(world.lasting()["buckets"], {})
+                        self.assertEqual(world.lasting()["repositories"], expected["repositories"])
+                        self.assertEqual(world.lasting()["policies"], expected["policies"])
+                    finally:
+                        world.remove()
+
+
+class Arguments(Scripts):
+    def refused(self, script: str, *args: str, says: Optional[str] = None) -> None:
+        with self.subTest(script=script, args=args):
+            done = self.world.run(script, *args)
+            self.assertEqual((done.returncode, done.stdout), (2, ""), done.stderr)
+            self.assertEqual(len(done.stderr.splitlines()), 1, done.stderr)
+            self.assertIn(says or "", done.stderr)
+            self.assertIn(f"see scripts/{script} --help", done.stderr)
+            self.assertEqual(self.world.calls(), [], "nothing is asked before the arguments are right")
+
+    def test_each_script_tells_how_it_is_used(self) -> None:
+        for script in ("deploy.sh", "teardown.sh", "generate_backend.sh", "generate_tfvars.sh", "generate_bucket_name.sh",
+                       "mark_deployed.sh", "check-infra"):  # fmt: skip
+            done = self.run_well(script, "--help")
+            self.assertIn(f"usage: scripts/{script}", done.stdout)
+
+    def test_wrong_arguments_of_deploy_and_teardown(self) -> None:
+        for script in ("deploy.sh", "teardown.sh"):
+            here = ("--region", "eu-west-1")
+            self.refused(script, says="a region is needed: --region, or AWS_REGION in the environment")
+            self.refused(script, "--region", "europe", says="the region `europe` must look like eu-west-1")
+            self.refused(script, "--region", says="--region needs a value")
+            self.refused(script, *here, "--prefix", "", says="--prefix needs a value")
+            self.refused(script, *here, "--prefix", "aws-things", says="must not begin with aws")
+            self.refused(script, *here, "--prefix", "Exe", says="the prefix `Exe` must be 3 to 24")
+            self.refused(script, *here, "--prefix", "a--b", says="the prefix `a--b` must be 3 to 24")
+            self.refused(script, *here, "--account", "12", says="the account `12` must be 12 digits")
+            self.refused(script, *here, "--state-bucket", "a.b", says="the bucket `a.b` must be")
+            self.refused(script, *here, "--var-file", "none.tfvars", says="there is no file `none.tfvars`")
+            self.refused(script, *here, "--what", says="`--what` is no option")
+            self.refused(script, *here, "now", says="`now` is no option")
+
+    def test_wrong_arguments_of_deploy(self) -> None:
+        here = ("deploy.sh", "--region", "eu-west-1")
+        self.refused(*here, "--image-tag", "latest", says="`latest` names another one tomorrow")
+        self.refused(*here, "--image-tag", "a b", says="the image tag `a b` must be")
+        self.refused(*here, "--stage", "Prod", says="the stage `Prod` must be")
+        self.refused(*here, "--architecture", "riscv", says="--architecture `riscv` must be x86_64 or arm64")
+        self.refused(*here, "--github", "acme/*", says="--github `acme/*` must look like org/repo")
+        self.refused(*here, "--bootstrap-var-file", "none.tfvars", says="there is no file `none.tfvars`")
+        self.refused(*here, "--workers", "nowhere", says="there is no `nowhere/binaries.json`")
+        self.refused(*here, "--no-bootstrap", "--github", "a/b", says="which --no-bootstrap leaves out")
+
+    def test_wrong_arguments_of_teardown(self) -> None:
+        self.refused("teardown.sh", "--region", "eu-west-1", "--everything", "--keep-images", says="contradict each other")
+
+    def test_the_backend(self) -> None:
+        done = self.run_well("generate_backend.sh", STATE, "02-deploy", "eu-west-1")
+        self.assertEqual(
+            done.stdout,
+            f'bucket       = "{STATE}"\nkey          = "02-deploy/terraform.tfstate"\nregion       = "eu-west-1"\n'
+            "encrypt      = true\nuse_lockfile = true\n",
+        )
+        self.refused("generate_backend.sh", says="there are 0 arguments")
+        self.refused("generate_backend.sh", STATE, "02-deploy", "eu-west-1", "x", says="there are 4 arguments")
+        self.refused("generate_backend.sh", 'a"b', "02-deploy", "eu-west-1", says="the bucket")
+        self.refused("generate_backend.sh", STATE, "prod", "eu-west-1", says="the stage `prod` must be 00-bootstrap")
+        self.refused("generate_backend.sh", STATE, "02-deploy", "eu", says="the region `eu`")
+
+    def test_the_variables(self) -> None:
+        url = f"{ACCOUNT}.dkr.ecr.eu-west-1.amazonaws.com/exe-sys"
+        boundary = f"arn:aws:iam::{ACCOUNT}:policy/b"
+        done = self.run_well("generate_tfvars.sh", url, COMMIT, "eu-west-1", "--prefix", "shop", "--architecture", "arm64",
+                             "--permissions-boundary", boundary)  # fmt: skip
+        self.assertEqual(
+            dict(line.split(" = ") for line in done.stdout.replace("  ", "").splitlines()),
+            {"prefix": '"shop"', "region": '"eu-west-1"', "image_repository_url": f'"{url}"', "image_tag": f'"{COMMIT}"',
+             "architecture": '"arm64"', "permissions_boundary_arn": f'"{boundary}"'},
+        )  # fmt: skip
+        self.refused("generate_tfvars.sh", url, COMMIT, says="there are 2 arguments")
+        self.refused("generate_tfvars.sh", f"{url}:tag", COMMIT, "eu-west-1", says="without a tag")
+        self.refused("generate_tfvars.sh", url, "latest", "eu-west-1", says="`latest` names another one tomorrow")
+        self.refused("generate_tfvars.sh", url, COMMIT, "eu-west-2", says="is not in eu-west-2")
+        self.refused("generate_tfvars.sh", url, COMMIT, "eu-west-1", "--architecture", "arm", says="must be x86_64 or arm64")
+        self.refused("generate_tfvars.sh", url, COMMIT, "eu-west-1", "--prefix", "ssm-x", says="must not begin with")
+        self.refused("generate_tfvars.sh", url, COMMIT, "eu-west-1", "--permissions-boundary", "b", says="the ARN of a policy")
+        self.refused("generate_tfvars.sh", url, COMMIT, "eu-west-1", "--x", says="`--x` is no option")
+
+    def test_the_buckets_name(self) -> None:
+        done = self.run_well("generate_bucket_name.sh", "--region", "eu-west-1")
+        self.assertEqual(done.stdout, f"{STATE}\n")
+        self.world.forget_calls()
+        done = self.run_well("generate_bucket_name.sh", "--region", "eu-west-1", "--account", ACCOUNT, "--prefix", "shop")
+        self.assertEqual((done.stdout, self.world.calls()), (f"shop-tfstate-{ACCOUNT}-eu-west-1\n", []))
+        self.refused("generate_bucket_name.sh", says="a region is needed")
+        self.refused("generate_bucket_name.sh", "--region", "eu-west-1", "--account", "1", says="must be 12 digits")
+        self.refused("generate_bucket_name.sh", "x", says="`x` is no option")
+
+    def test_the_mark(self) -> None:
+        self.world.write(repositories={"exe-sys": {"v1": "sha256:ab"}})
+        self.run_well("mark_deployed.sh", "exe-sys", "v1", "prod", "eu-west-1")
+        again = self.run_well("mark_deployed.sh", "exe-sys", "v1", "prod", "eu-west-1")
+        self.assertIn("is marked as deployed-prod-v1 already", again.stderr)
+        self.assertEqual(self.world.read()["repositories"]["exe-sys"], {"v1": "sha256:ab", "deployed-prod-v1": "sha256:ab"})
+        missing = self.world.run("mark_deployed.sh", "exe-sys", "v2", "prod", "eu-west-1")
+        self.assertEqual(missing.returncode, 1)
+        self.assertIn("there is no image exe-sys:v2 in eu-west-1", missing.stderr)
+        self.world.forget_calls()
+        self.refused("mark_deployed.sh", "exe-sys", "v1", "prod", says="there are 3 arguments")
+        self.refused("mark_deployed.sh", "a:b", "v1", "prod", "eu-west-1", says="must be a name, without registry and tag")
+        self.refused("mark_deployed.sh", "exe-sys", "latest", "prod", "eu-west-1", says="`latest`")
+        self.refused("mark_deployed.sh", "exe-sys", "v1", "PROD", "eu-west-1", says="the stage `PROD`")
+        self.refused("mark_deployed.sh", "exe-sys", "v" * 120, "prod", "eu-west-1", says="the registry takes 128")
+
+    def test_wrong_arguments_of_the_checks(self) -> None:
+        self.refused("check-infra", "everything", says="`everything` is no check")
+        self.refused("check-infra", "--root", says="--root needs a folder")
+        self.refused("check-infra", "--root", "nowhere", says="`nowhere` is not a folder")
+
+
+if __name__ == "__main__":
+    unittest.main()
