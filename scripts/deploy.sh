@@ -110,7 +110,7 @@ if [ -n "$github" ] || [ ${#bootstrap_var_files[@]} -gt 0 ]; then
     bootstrap=yes
 fi
 
-section() { say "" "━━ $*"; }
+section() { printf '\n━━ %s\n' "$*" >&2; }
 
 # Paths that are given are the caller's; Terraform runs in the module's folder.
 absolute() { (cd "$(dirname "$1")" && printf '%s/%s' "$PWD" "$(basename "$1")"); }

@@ -67,7 +67,7 @@ if [ "$everything" = true ] && [ "$images" = false ]; then
     wrong "--everything and --keep-images contradict each other: without its state a repository cannot be managed"
 fi
 
-section() { say "" "━━ $*"; }
+section() { printf '\n━━ %s\n' "$*" >&2; }
 
 need_program aws "install the AWS CLI, version 2"
 export AWS_REGION=$region AWS_DEFAULT_REGION=$region AWS_PAGER=

@@ -1,4 +1,5 @@
-"""Stands in for `aws`, `terraform`, `docker`, `git` and `python3` when the scripts are tested: one file, linked under each name.
+"""Stands in for `aws`, `terraform`, `docker`, `git` and `python3` when the scripts are tested; `deploy_test.py` puts a program
+under each of these names that calls `main` here.
 
 It keeps a small world in the folder STAND_IN_WORLD: buckets with keys, a registry, what Terraform applied, key by key in one
 JSON file. Each call is written down, and does to that world what the real program would do as far as the scripts can tell:
@@ -8,7 +9,7 @@ the test.
 `world["fail_at"] = n` makes the n-th call fail, `"before"` it did anything or `"after"` it did it all.
 """
 
-import hashlib
+import fcntl
 import json
 import os
 import re
@@ -21,9 +22,15 @@ COMMIT = "0123456789abcdef0123456789abcdef01234567"
 WORKERS = {"x86_64": b"for x86_64", "aarch64": b"for aarch64"}
 
 FOLDER = Path(os.environ["STAND_IN_WORLD"])
-WORLD: Dict[str, Any] = json.loads((FOLDER / "world.json").read_text())
 ARGS = sys.argv[1:]
 NAME = Path(sys.argv[0]).name
+# `docker login` is at the end of a pipe. What comes through it is read before the world is locked, as whoever writes it needs
+# the world too.
+TYPED = sys.stdin.read() if ARGS[:1] == ["login"] else ""
+# Held until the end of this process.
+LOCK = (FOLDER / "lock").open("w")
+fcntl.flock(LOCK, fcntl.LOCK_EX)
+WORLD: Dict[str, Any] = json.loads((FOLDER / "world.json").read_text())
 
 
 def fail(why: str, code: int = 254) -> NoReturn:
@@ -274,9 +281,16 @@ def terraform() -> None:
         fail(f"the stand-in for terraform does not know {ARGS}")
 
 
+def sha256(what: bytes) -> str:
+    # Only here, because it takes longer to import than most calls take.
+    import hashlib
+
+    return hashlib.sha256(what).hexdigest()
+
+
 def docker() -> None:
     if ARGS[0] == "login":
-        assert sys.stdin.read().strip() == "a-password", "the password comes by standard input"
+        assert TYPED.strip() == "a-password", "the password comes by standard input"
         WORLD["logged_in"] = ARGS[-1]
     elif ARGS[:2] == ["buildx", "build"]:
         registry, rest = option("--tag").split("/", 1)
@@ -284,14 +298,14 @@ def docker() -> None:
         assert WORLD["logged_in"] == registry and "--push" in ARGS and "--provenance=false" in ARGS
         tags = WORLD["repositories"][repository]
         assert tag not in tags, "tags are immutable"
-        tags[tag] = "sha256:" + hashlib.sha256(tag.encode()).hexdigest()
+        tags[tag] = "sha256:" + sha256(tag.encode())
     elif ARGS[0] == "create":
         WORLD["containers"].append("c1")
         print("c1")
     elif ARGS[0] == "cp":
         folder = Path(ARGS[2])
         folder.mkdir()
-        hashes = {machine: hashlib.sha256(binary).hexdigest() for machine, binary in WORKERS.items()}
+        hashes = {machine: sha256(binary) for machine, binary in WORKERS.items()}
         for machine, binary in WORKERS.items():
             (folder / hashes[machine]).write_bytes(binary if not WORLD["broken_worker"] else b"half")
         (folder / "binaries.json").write_text(json.dumps(hashes))
@@ -337,7 +351,3 @@ def main() -> None:
         print("the stand-in was told to fail here, when all was done", file=sys.stderr)
         code = 77
     sys.exit(code)
-
-
-if __name__ == "__main__":
-    main()
