@@ -268,7 +268,8 @@ elif [ -n "$image_tag" ]; then
 elif [ "$only_plan" = true ]; then
     say "would build $prefix:$tag for $platform and push it"
 else
-    if [ -n "$(git -C "$root" status --porcelain)" ]; then
+    # Terraform writes the provider's version beside each module; that does not get into the image.
+    if [ -n "$(git -C "$root" status --porcelain -- . ':(exclude)*.terraform.lock.hcl')" ]; then
         give_up "there are changes that are not committed, so an image of them could not be told from others: commit them first"
     fi
     log_in_to_registry

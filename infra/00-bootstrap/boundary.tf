@@ -105,8 +105,6 @@ data "aws_iam_policy_document" "boundary" {
 
   # Which instances, and by which document, is for 02-deploy to say; several of these take no resource.
   statement {
-    #checkov:skip=CKV_AWS_356:It is the most that policies can allow and allows nothing itself; 02-deploy narrows it to tagged instances.
-    #checkov:skip=CKV_AWS_111:It is the most that policies can allow, and allows nothing itself.
     sid = "Instances"
     actions = [
       "ssm:CancelCommand",
@@ -118,8 +116,8 @@ data "aws_iam_policy_document" "boundary" {
     resources = ["*"]
   }
 
+  # Most of these take no resource.
   statement {
-    #checkov:skip=CKV_AWS_109:It is the most that policies can allow, and allows nothing itself. Most of these take no resource.
     sid = "RunInTheServices"
     actions = [
       "ec2:AssignPrivateIpAddresses",

@@ -127,8 +127,8 @@ data "aws_iam_policy_document" "deploy_state" {
     resources = [local.own.repository]
   }
 
+  # A token is for the registry of the account; the action takes no resource.
   statement {
-    #checkov:skip=CKV_AWS_356:A token is for the registry of the account; the action takes no resource.
     sid       = "LogInToTheRegistry"
     actions   = ["ecr:GetAuthorizationToken"]
     resources = ["*"]
@@ -169,7 +169,6 @@ data "aws_iam_policy_document" "deploy_functions" {
 
   # Functions in a network: Lambda asks on behalf of who creates them whether the network is there. Lists take no resource.
   statement {
-    #checkov:skip=CKV_AWS_356:The three are lists, which take no resource.
     sid       = "Networks"
     actions   = ["ec2:DescribeSecurityGroups", "ec2:DescribeSubnets", "ec2:DescribeVpcs"]
     resources = ["*"]
@@ -217,8 +216,8 @@ data "aws_iam_policy_document" "deploy_functions" {
     resources = [local.own.executions]
   }
 
+  # The definition is checked before there is a state machine; the action takes no resource.
   statement {
-    #checkov:skip=CKV_AWS_356:The definition is checked before there is a state machine; the action takes no resource.
     sid       = "CheckDefinitions"
     actions   = ["states:ValidateStateMachineDefinition"]
     resources = ["*"]
@@ -383,10 +382,9 @@ data "aws_iam_policy_document" "deploy_data" {
     resources = [local.own.queues]
   }
 
-  # Keys have no names either; they are told by the tag `Stack`, which 02-deploy gives to all that it creates.
+  # Keys have no names either, and none an ARN before it is created; they are told by the tag `Stack`, which 02-deploy gives
+  # to all that it creates.
   statement {
-    #checkov:skip=CKV_AWS_356:A key that is to be created has no ARN yet; the tag that it must be given narrows it.
-    #checkov:skip=CKV_AWS_111:The condition on the tag is what narrows it.
     sid       = "CreateKey"
     actions   = ["kms:CreateKey"]
     resources = ["*"]
@@ -435,8 +433,8 @@ data "aws_iam_policy_document" "deploy_data" {
     resources = [local.own.alias]
   }
 
+  # A list, which takes no resource.
   statement {
-    #checkov:skip=CKV_AWS_356:A list, which takes no resource.
     sid       = "Aliases"
     actions   = ["kms:ListAliases"]
     resources = ["*"]
@@ -469,8 +467,6 @@ data "aws_iam_policy_document" "deploy_watching" {
   # policy is where CloudWatch notes that it may (https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/AWS-logs-and-resource-policy.html).
   statement {
     #checkov:skip=CKV_AWS_356:Lists and log deliveries take no resource.
-    #checkov:skip=CKV_AWS_111:Lists and log deliveries take no resource.
-    #checkov:skip=CKV_AWS_109:The resource policy of logs is the account's one; CloudWatch itself adds to it when a delivery is made.
     sid = "LogDeliveries"
     actions = [
       "logs:CreateLogDelivery",

@@ -11,7 +11,6 @@ import {
 resource "aws_s3_bucket" "state" {
   #checkov:skip=CKV_AWS_18:Access logs need a second bucket; who reads and writes state is in CloudTrail's data events where an account has them.
   #checkov:skip=CKV_AWS_144:A second region does not help: state describes what is in this one. Versions are kept against slips.
-  #checkov:skip=CKV_AWS_145:S3's own AES-256 is the default; kms_key_arn is for those who need a key of their own, which costs money each month.
   #checkov:skip=CKV2_AWS_62:Nobody has to be told when a state is written.
   bucket = var.state_bucket
 

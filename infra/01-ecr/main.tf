@@ -6,7 +6,6 @@ data "aws_partition" "this" {}
 
 resource "aws_ecr_repository" "engine" {
   #checkov:skip=CKV_AWS_51:All tags are immutable but `latest`, by IMMUTABLE_WITH_EXCLUSION, which the check does not know.
-  #checkov:skip=CKV_AWS_136:Images hold no secrets, and a key of one's own costs money each month; kms_key_arn is for those who need one.
   name                 = var.prefix
   image_tag_mutability = "IMMUTABLE_WITH_EXCLUSION"
 
@@ -20,6 +19,7 @@ resource "aws_ecr_repository" "engine" {
     scan_on_push = true
   }
 
+  # Images hold no secrets, and a key of one's own costs money each month.
   encryption_configuration {
     encryption_type = var.kms_key_arn == null ? "AES256" : "KMS"
     kms_key         = var.kms_key_arn

@@ -16,6 +16,7 @@ import argparse
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -200,41 +201,59 @@ def check_tests(place: Place) -> Report:
     return f"{len(tested)} modules with tests", with_provider(place, tested, ["test"])
 
 
+class Skip(NamedTuple):
+    file: str
+    line: int
+    check: str
+    reason: str
+
+
 def check_checkov(place: Place) -> Report:
-    folder = place.root / "infra"
-    if not folder.is_dir():
+    """checkov itself takes a skip without a reason, and one of a check that would hold. So it is given a copy without any, and
+    each failure has to meet a skip inside of its block.
+    """
+    if not (place.root / "infra").is_dir():
         return "no infra/", []
     mistakes: List[str] = []
-    skips: Set[Tuple[str, str]] = set()
-    for path in place.files("infra"):
-        if path.suffix != ".tf":
-            continue
-        for check, reason in SKIP.findall(path.read_text(encoding="utf-8")):
-            skips.add((place.name(path), check))
-            if len(reason.strip()) < LEAST_REASON:
-                mistakes.append(f"{place.name(path)}: {check} is skipped without a reason")
-    for name in (".checkov.yaml", ".checkov.yml", "infra/.checkov.yaml", "infra/.checkov.yml", "infra/.checkov.baseline"):
-        if (place.root / name).exists():
-            mistakes.append(f"{name}: checks are skipped where they do not hold, not for all")
-    command = [str(place.tools / "checkov" / "bin" / "checkov"), "--directory", str(folder), "--framework", "terraform"]
-    # `--skip-download` keeps it from asking its makers' service for texts.
-    done = run([*command, "--output", "json", "--skip-download"], place.root, LOG_LEVEL="ERROR")
+    skips: List[Skip] = []
+    with tempfile.TemporaryDirectory(prefix="check-infra-") as scratch:
+        for path in place.files("infra"):
+            copy = Path(scratch) / place.name(path)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            if path.suffix != ".tf":
+                shutil.copyfile(path, copy)
+                continue
+            text = path.read_text(encoding="utf-8")
+            for found in SKIP.finditer(text):
+                line = text.count("\n", 0, found.start()) + 1
+                skips.append(Skip(place.name(path), line, found.group(1), (found.group(2) or "").strip()))
+            copy.write_text(text.replace("checkov:skip=", "skipped: "), encoding="utf-8")
+        command = [str(place.tools / "checkov" / "bin" / "checkov"), "--directory", "infra", "--framework", "terraform"]
+        # `--skip-download` keeps it from asking its makers' service for texts. Settings in a home folder are not for all.
+        done = run([*command, "--output", "json", "--skip-download"], Path(scratch), LOG_LEVEL="ERROR", HOME=scratch)
     try:
         report = json.loads(done.stdout)
     except ValueError:
-        return "no report", mistakes + (lines(done.stdout + done.stderr)[-5:] or [f"checkov ended with {done.returncode}"])
-    # Without anything to look at it gives a summary only; with several frameworks it would be a list.
+        return "no report", lines(done.stdout + done.stderr)[-5:] or [f"checkov ended with {done.returncode}"]
+    # Without anything to look at it gives a summary only.
     results = report.get("results", {})
     for error in results.get("parsing_errors", []):
         mistakes.append(f"{error}: checkov cannot parse it")
+    used: Set[Skip] = set()
     for failed in results.get("failed_checks", []):
-        where = f"infra{failed['file_path']}:{failed['file_line_range'][0]}"
-        mistakes.append(f"{where}: {failed['check_id']} {failed['check_name']} ({failed['resource']})")
-    used = {(f"infra{skipped['file_path']}", skipped["check_id"]) for skipped in results.get("skipped_checks", [])}
-    for where, check in sorted(skips - used):
-        mistakes.append(f"{where}: {check} is skipped, and would not fail there")
-    summary = report.get("summary", report)
-    return f"{summary.get('passed', 0)} passed, {len(skips)} skips, each with its reason", mistakes
+        file = f"infra{failed['file_path']}"
+        first, last = failed["file_line_range"]
+        own = {skip for skip in skips if skip[0] == file and first <= skip.line <= last and skip.check == failed["check_id"]}
+        used |= own
+        if not own:
+            mistakes.append(f"{file}:{first}: {failed['check_id']} {failed['check_name']} ({failed['resource']})")
+    for skip in skips:
+        if len(skip.reason) < LEAST_REASON:
+            mistakes.append(f"{skip.file}:{skip.line}: {skip.check} is skipped without a reason")
+        if skip not in used:
+            mistakes.append(f"{skip.file}:{skip.line}: {skip.check} is skipped, and would not fail there")
+    passed = report.get("summary", report).get("passed", 0)
+    return f"{passed} passed, {len(skips)} skipped with a reason", mistakes
 
 
 def shell_scripts(place: Place) -> Dict[Path, str]:
