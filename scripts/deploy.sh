@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# From a clone to a running stack, and from one release to the next: all the steps, in order. Each step first looks at what
-# is there in AWS and does only what is missing, so after a failure, or on another machine, the same command goes on.
-# docs/DEPLOY.md tells the steps one by one; removing a stack is scripts/teardown.sh.
+# From a clone to a running stack, and from one release to the next: all the steps, in order. Each step first looks at
+# what is there in AWS and does only what is missing, so after a failure, or on another machine, the same command goes
+# on. docs/DEPLOY.md tells the steps one by one; removing a stack is scripts/teardown.sh.
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 # shellcheck source=scripts/lib/stack.sh
@@ -115,8 +115,8 @@ section() { printf '\n━━ %s\n' "$*" >&2; }
 # Paths that are given are the caller's; Terraform runs in the module's folder.
 absolute() { (cd "$(dirname "$1")" && printf '%s/%s' "$PWD" "$(basename "$1")"); }
 
-# apply MODULE OPTION …: plans and, unless only that is wanted, does just what was planned. Only planning takes no lock, as
-# even that would be written.
+# apply MODULE OPTION …: plans and, unless only that is wanted, does just what was planned. Only planning takes no
+# lock, as even that would be written.
 apply() {
     local module=$1 plan=$work/$1/plan
     shift
@@ -143,7 +143,7 @@ log_in_to_registry() {
     aws ecr get-login-password | docker login --username AWS --password-stdin "${ecr_url%%/*}" >&2
 }
 
-# ── Who and where ───────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── Who and where ─────────────────────────────────────────────────────────────────────────────────────────────────────
 need_program aws "install the AWS CLI, version 2"
 need_program git "install git"
 export AWS_REGION=$region AWS_DEFAULT_REGION=$region AWS_PAGER=
@@ -170,7 +170,7 @@ commit=$(git -C "$root" rev-parse HEAD)
 say "account $account, region $region, prefix $prefix, state in $state_bucket"
 if [ -z "$image_tag" ]; then say "image of commit $commit"; else say "image $image_tag"; fi
 
-# ── 1. The state bucket, and who may deploy from GitHub ─────────────────────────────────────────────────────────────────
+# ── 1. The state bucket, and who may deploy from GitHub ───────────────────────────────────────────────────────────────
 section "state bucket"
 bucket=there
 if ! bucket_is_there "$state_bucket" "$account"; then
@@ -193,8 +193,8 @@ if ! bucket_is_there "$state_bucket" "$account"; then
     say "created the bucket $state_bucket"
 fi
 
-# Written when infra/00-bootstrap was applied to its end. Listing tells without reading what is in that folder, which the
-# deploy role may not.
+# Written when infra/00-bootstrap was applied to its end. Listing tells without reading what is in that folder, which
+# the deploy role may not.
 readonly APPLIED=00-bootstrap/applied
 if [ "$bootstrap" = auto ]; then
     bootstrap=yes
@@ -252,13 +252,13 @@ case $bootstrap in
         ;;
 esac
 
-# ── 2. The repository ───────────────────────────────────────────────────────────────────────────────────────────────────
+# ── 2. The repository ─────────────────────────────────────────────────────────────────────────────────────────────────
 section "repository"
 init_module 01-ecr
 apply 01-ecr "-var=prefix=$prefix" "-var=region=$region"
 ecr_url=$account.dkr.ecr.$region.$suffix/$prefix
 
-# ── 3. The image ────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── 3. The image ──────────────────────────────────────────────────────────────────────────────────────────────────────
 section "image"
 tag=${image_tag:-$commit}
 if image_is_there "$tag"; then
@@ -284,7 +284,7 @@ if [ "$only_plan" = false ]; then
     "$root/scripts/mark_deployed.sh" "$prefix" "$tag" "$stage" "$region"
 fi
 
-# ── 4. The stack ────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── 4. The stack ──────────────────────────────────────────────────────────────────────────────────────────────────────
 section "stack"
 variables=(--prefix "$prefix" --architecture "$architecture")
 # Where there is a deploy role, all roles have its boundary, whoever deploys: else that role could not change them.
@@ -303,7 +303,7 @@ variables+=("-var-file=$work/02-deploy/stack.tfvars")
 init_module 02-deploy
 apply 02-deploy "${variables[@]}"
 
-# ── 5. The workers for instances ────────────────────────────────────────────────────────────────────────────────────────
+# ── 5. The workers for instances ──────────────────────────────────────────────────────────────────────────────────────
 section "workers for instances"
 if [ "$only_plan" = true ]; then
     say "would upload the workers that are not in the internal bucket yet"
@@ -346,7 +346,7 @@ done
 aws s3 cp --only-show-errors --content-type application/json "$workers/binaries.json" "s3://$internal_bucket/worker/binaries.json"
 say "instances fetch these workers from now on"
 
-# ── 6. Does it work? ────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── 6. Does it work? ──────────────────────────────────────────────────────────────────────────────────────────────────
 if [ "$smoke" = true ]; then
     section "smoke tests"
     need_program python3 "install Python 3.9 or later, or leave the smoke tests out by --skip-smoke"

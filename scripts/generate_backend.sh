@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Prints where a module's state is, as `terraform init -backend-config=FILE` takes it. What a state bucket has to be like is
-# infra/00-bootstrap/state.tf.
+# Prints where a module's state is, as `terraform init -backend-config=FILE` takes it. What a state bucket has to be
+# like is infra/00-bootstrap/state.tf.
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 # shellcheck source=scripts/lib/stack.sh

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Prints the name that the state bucket of a stack has: with account and region in it, as buckets share one namespace over
-# all accounts and regions. Whether there is such a bucket is not looked at.
+# Prints the name that the state bucket of a stack has: with account and region in it, as buckets share one namespace
+# over all accounts and regions. Whether there is such a bucket is not looked at.
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 # shellcheck source=scripts/lib/stack.sh

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Prints what infra/02-deploy has to be told in any case: which image, where, under which names. All else that can be chosen
-# there has defaults, and belongs into a file of one's own.
+# Prints what infra/02-deploy has to be told in any case: which image, where, under which names. All else that can be
+# chosen there has defaults, and belongs into a file of one's own.
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 # shellcheck source=scripts/lib/stack.sh

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Marks an image as deployed, by one more tag: the lifecycle policy of infra/01-ecr keeps what has such a tag, however many
-# images are pushed after it. Whoever deploys calls this before functions are given the image.
+# Marks an image as deployed, by one more tag: the lifecycle policy of infra/01-ecr keeps what has such a tag, however
+# many images are pushed after it. Whoever deploys calls this before functions are given the image.
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 # shellcheck source=scripts/lib/stack.sh
@@ -37,8 +37,8 @@ found=$(aws ecr batch-get-image --repository-name "$repository" --image-ids "ima
     --query 'images[0].[imageId.imageDigest, imageManifestMediaType]')
 [[ $found =~ ^(sha256:[0-9a-f]+)[[:space:]]+([^[:space:]]+)$ ]] || give_up "there is no image $repository:$tag in $region"
 digest=${BASH_REMATCH[1]} kind=${BASH_REMATCH[2]}
-# The manifest byte for byte: an image's identity is the hash of just this, and the registry compares the two. The command
-# substitution takes away the line end that the CLI adds.
+# The manifest byte for byte: an image's identity is the hash of just this, and the registry compares the two. The
+# command substitution takes away the line end that the CLI adds.
 manifest=$(aws ecr batch-get-image --repository-name "$repository" --image-ids "imageTag=$tag" --output text \
     --query 'images[0].imageManifest')
 printf '%s' "$manifest" > "$scratch/manifest"

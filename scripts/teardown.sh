@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Removes a stack, in the reverse order of scripts/deploy.sh: first the stack itself, then the repository with all images,
-# and only if asked for the deploy role and the state bucket. Each step looks at what is there, so after a failure the same
-# command goes on.
+# Removes a stack, in the reverse order of scripts/deploy.sh: first the stack itself, then the repository with all
+# images, and only if asked for the deploy role and the state bucket. Each step looks at what is there, so after a
+# failure the same command goes on.
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 # shellcheck source=scripts/lib/stack.sh
@@ -85,7 +85,7 @@ if ! bucket_is_there "$state_bucket" "$account"; then
     exit 0
 fi
 
-# ── May it go? ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── May it go? ────────────────────────────────────────────────────────────────────────────────────────────────────────
 say "This removes from $region of account $account:"
 say "  - the stack $prefix: functions, API, tables, queues, buckets with all logs and results; jobs that run are ended"
 if [ "$images" = true ]; then say "  - the repository $prefix with all its images: no way back to an earlier release"; fi
@@ -101,7 +101,7 @@ work=${CARGO_TARGET_DIR:-$root/target}/deploy/$state_bucket
 mkdir -p "$work"
 work=$(cd "$work" && pwd)
 
-# ── 1. The stack ────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── 1. The stack ──────────────────────────────────────────────────────────────────────────────────────────────────────
 remove_stack() {
     local image machine executions execution file attempt bucket
     # Whoever is waiting there would call functions that are gone, and a state machine goes only when all have ended.
@@ -154,7 +154,7 @@ while true; do
     say "deleted ${#each[@]} keys of runs"
 done
 
-# ── 2. The repository ───────────────────────────────────────────────────────────────────────────────────────────────────
+# ── 2. The repository ─────────────────────────────────────────────────────────────────────────────────────────────────
 section "repository"
 if [ "$images" = true ]; then init_module 01-ecr; fi
 if [ "$images" = false ]; then
@@ -170,7 +170,7 @@ else
     say "there is none"
 fi
 
-# ── 3. The deploy role and the state ────────────────────────────────────────────────────────────────────────────────────
+# ── 3. The deploy role and the state ──────────────────────────────────────────────────────────────────────────────────
 section "deploy role and state bucket"
 readonly PROVIDER=aws_iam_openid_connect_provider.github
 provider_stays=false
@@ -189,7 +189,8 @@ if [ "$everything" = true ]; then
                     ;;
             esac
         done <<< "$resources"
-        # Without github_repository the module has no role; what is in the state then goes. The bucket is not there for it.
+        # Without github_repository the module has no role; what is in the state then goes. The bucket is not there for
+        # it.
         terraform_in 00-bootstrap destroy -input=false -auto-approve "-var=prefix=$prefix" "-var=region=$region" \
             "-var=state_bucket=$state_bucket" >&2
     fi

@@ -1,6 +1,6 @@
-# The most that a role of the stack can have, whatever its policies say. The deploy role can write policies; without this it
-# could write one that allows everything, give it to a function, and so be everybody. With it a stolen deployment reaches the
-# stack and what is named here, and no more.
+# The most that a role of the stack can have, whatever its policies say. The deploy role can write policies; without
+# this it could write one that allows everything, give it to a function, and so be everybody. With it a stolen
+# deployment reaches the stack and what is named here, and no more.
 #
 # Functions get what they need from the policies in 02-deploy, each far narrower than this.
 
@@ -155,7 +155,8 @@ data "aws_iam_policy_document" "boundary" {
     resources = [local.own.repository]
   }
 
-  # Keys of this account and region, if their own policies agree: those of the stack, and those that encrypt what jobs name.
+  # Keys of this account and region, if their own policies agree: those of the stack, and those that encrypt what jobs
+  # name.
   statement {
     sid       = "Keys"
     actions   = ["kms:CreateGrant", "kms:Decrypt", "kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKey"]

@@ -1,7 +1,7 @@
-# What the deploy role may do: create, change, read back and destroy what 01-ecr and 02-deploy hold, write their state, push
-# images, upload the workers for instances, and try the stack out. Each statement is for what carries the stack's prefix;
-# where AWS knows no names (API Gateway, a few lists, log deliveries) that is said beside it. One policy a kind of thing: a
-# policy holds 6,144 characters.
+# What the deploy role may do: create, change, read back and destroy what 01-ecr and 02-deploy hold, write their state,
+# push images, upload the workers for instances, and try the stack out. Each statement is for what carries the stack's
+# prefix; where AWS knows no names (API Gateway, a few lists, log deliveries) that is said beside it. One policy a kind
+# of thing: a policy holds 6,144 characters.
 #
 # It may not change what is in this folder: the state bucket, its own permissions, and the boundary of the stack's roles
 # (boundary.tf), without which it cannot create any.
@@ -73,8 +73,8 @@ data "aws_iam_policy_document" "deploy_state" {
     resources = [aws_s3_bucket.state.arn]
   }
 
-  # Not of 00-bootstrap: a role that writes the state of its own permissions would be trusted with them at the next apply.
-  # `….tflock` is Terraform's lock.
+  # Not of 00-bootstrap: a role that writes the state of its own permissions would be trusted with them at the next
+  # apply. `….tflock` is Terraform's lock.
   statement {
     sid     = "StateAndArchive"
     actions = ["s3:GetObject", "s3:PutObject", "s3:DeleteObject"]
@@ -167,7 +167,8 @@ data "aws_iam_policy_document" "deploy_functions" {
     resources = [local.own.functions]
   }
 
-  # Functions in a network: Lambda asks on behalf of who creates them whether the network is there. Lists take no resource.
+  # Functions in a network: Lambda asks on behalf of who creates them whether the network is there. Lists take no
+  # resource.
   statement {
     sid       = "Networks"
     actions   = ["ec2:DescribeSecurityGroups", "ec2:DescribeSubnets", "ec2:DescribeVpcs"]
@@ -382,8 +383,8 @@ data "aws_iam_policy_document" "deploy_data" {
     resources = [local.own.queues]
   }
 
-  # Keys have no names either, and none an ARN before it is created; they are told by the tag `Stack`, which 02-deploy gives
-  # to all that it creates.
+  # Keys have no names either, and none an ARN before it is created; they are told by the tag `Stack`, which 02-deploy
+  # gives to all that it creates.
   statement {
     sid       = "CreateKey"
     actions   = ["kms:CreateKey"]
@@ -463,8 +464,9 @@ data "aws_iam_policy_document" "deploy_watching" {
     resources = flatten([for group in [local.own.lambda_logs, local.own.build_logs, local.own.vended_logs] : [group, "${group}:*"]])
   }
 
-  # The API's and the state machine's logs are delivered by CloudWatch, and a delivery has neither name nor tag. The resource
-  # policy is where CloudWatch notes that it may (https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/AWS-logs-and-resource-policy.html).
+  # The API's and the state machine's logs are delivered by CloudWatch, and a delivery has neither name nor tag. The
+  # resource policy is where CloudWatch notes that it may
+  # (https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/AWS-logs-and-resource-policy.html).
   statement {
     #checkov:skip=CKV_AWS_356:Lists and log deliveries take no resource.
     sid = "LogDeliveries"
@@ -555,8 +557,8 @@ data "aws_iam_policy_document" "deploy_roles" {
     }
   }
 
-  # The policies for submitters, operators and readers: they give nothing until somebody else attaches them, and within the
-  # stack's roles the boundary holds.
+  # The policies for submitters, operators and readers: they give nothing until somebody else attaches them, and within
+  # the stack's roles the boundary holds.
   statement {
     sid = "Policies"
     actions = [

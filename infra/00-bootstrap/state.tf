@@ -1,6 +1,6 @@
-# The bucket that holds the state of all modules of this stack, this one's too. Keys: `<module>/terraform.tfstate`, beside it
-# while somebody works `….tflock`; `00-bootstrap/applied` when this module was applied to its end (scripts/deploy.sh), and
-# under `archive/` what workflows keep so that a stack can be torn down later.
+# The bucket that holds the state of all modules of this stack, this one's too. Keys: `<module>/terraform.tfstate`,
+# beside it while somebody works `….tflock`; `00-bootstrap/applied` when this module was applied to its end
+# (scripts/deploy.sh), and under `archive/` what workflows keep so that a stack can be torn down later.
 
 # See versions.tf. When the bucket is in the state already, this does nothing.
 import {

@@ -1,5 +1,5 @@
-# Everything that can be chosen about the state bucket and about who may deploy. Only `region` and `state_bucket` have no
-# default.
+# Everything that can be chosen about the state bucket and about who may deploy. Only `region` and `state_bucket` have
+# no default.
 
 variable "prefix" {
   description = "Every resource is named `<prefix>-…`."

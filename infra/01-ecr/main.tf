@@ -1,5 +1,5 @@
-# The repository of the image that all functions and the CodeBuild project run from: who may pull from it and which images
-# go when. What is in the image is docker/Dockerfile's part; who may push is 00-bootstrap's.
+# The repository of the image that all functions and the CodeBuild project run from: who may pull from it and which
+# images go when. What is in the image is docker/Dockerfile's part; who may push is 00-bootstrap's.
 
 data "aws_caller_identity" "this" {}
 data "aws_partition" "this" {}
@@ -28,8 +28,8 @@ resource "aws_ecr_repository" "engine" {
 
 # A function fetches its image again after weeks without a call, and a rollback needs the one before: an image that was
 # deployed must not go because a hundred others were pushed since. So whatever is deployed is given a tag
-# `deployed-<stage>-<tag>` first (scripts/mark_deployed.sh), and the first rule is for those. An image that meets the tag
-# requirements of one rule is never expired by a later one
+# `deployed-<stage>-<tag>` first (scripts/mark_deployed.sh), and the first rule is for those. An image that meets the
+# tag requirements of one rule is never expired by a later one
 # (https://docs.aws.amazon.com/AmazonECR/latest/userguide/LifecyclePolicies.html).
 resource "aws_ecr_lifecycle_policy" "engine" {
   repository = aws_ecr_repository.engine.name
@@ -74,8 +74,8 @@ resource "aws_ecr_lifecycle_policy" "engine" {
 }
 
 data "aws_iam_policy_document" "pull" {
-  # Lambda fetches an image by itself, when a function is created and whenever it needs it again. It says which function for;
-  # the ARN holds the account, so that no other account's function gets at the image through the service.
+  # Lambda fetches an image by itself, when a function is created and whenever it needs it again. It says which
+  # function for; the ARN holds the account, so that no other account's function gets at the image through the service.
   statement {
     sid     = "LambdaPullsForTheFunctionsOfThisStack"
     actions = ["ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"]

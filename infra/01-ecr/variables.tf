@@ -46,7 +46,8 @@ variable "deployed_images_kept" {
   default     = 200
 
   validation {
-    # Stages that share the repository count together, and a stage may stay on its image while others are deployed often.
+    # Stages that share the repository count together, and a stage may stay on its image while others are deployed
+    # often.
     condition     = var.deployed_images_kept >= 20 && floor(var.deployed_images_kept) == var.deployed_images_kept
     error_message = "deployed_images_kept: must be a whole number, at least 20."
   }

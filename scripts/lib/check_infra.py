@@ -229,7 +229,8 @@ def check_checkov(place: Place) -> Report:
                 skips.append(Skip(place.name(path), line, found.group(1), (found.group(2) or "").strip()))
             copy.write_text(text.replace("checkov:skip=", "skipped: "), encoding="utf-8")
         command = [str(place.tools / "checkov" / "bin" / "checkov"), "--directory", "infra", "--framework", "terraform"]
-        # `--skip-download` keeps it from asking its makers' service for texts. Settings in a home folder are not for all.
+        # `--skip-download` keeps it from asking its makers' service for texts. Settings in a home folder are not for
+        # all.
         done = run([*command, "--output", "json", "--skip-download"], Path(scratch), LOG_LEVEL="ERROR", HOME=scratch)
     try:
         report = json.loads(done.stdout)

@@ -1,6 +1,6 @@
 # shellcheck shell=bash
-# To be sourced by the scripts that deploy, remove and prepare a stack: what names look like, and how Terraform is called.
-# What the steps are is in the scripts themselves.
+# To be sourced by the scripts that deploy, remove and prepare a stack: what names look like, and how Terraform is
+# called. What the steps are is in the scripts themselves.
 
 # Prints what is going on; results alone go to standard output.
 say() { printf '%s\n' "$*" >&2; }
@@ -108,8 +108,8 @@ init_module() {
     terraform_in "$module" init -input=false -reconfigure "-backend-config=$work/$module/backend.hcl" "$@" >&2
 }
 
-# managed MODULE [TYPE]: whether the state of an initialised module has anything in it, or anything of that type. Errors end
-# all: whoever asks decides by this what is created or removed.
+# managed MODULE [TYPE]: whether the state of an initialised module has anything in it, or anything of that type.
+# Errors end all: whoever asks decides by this what is created or removed.
 managed() {
     local state
     # Nothing, if there was never a state.

@@ -50,8 +50,8 @@ class World:
         self.bin = self.folder / "bin"
         self.bin.mkdir()
         for name in ("aws", "terraform", "docker", "git", "python3"):
-            # By its full path: `python3` is one of those that are stood in for. Without site-packages it starts faster, and
-            # an imported module is compiled only once.
+            # By its full path: `python3` is one of those that are stood in for. Without site-packages it starts
+            # faster, and an imported module is compiled only once.
             program = self.bin / name
             program.write_text(
                 f"#!{sys.executable} -IS\nimport sys\nsys.pycache_prefix = {str(COMPILED)!r}\n"
@@ -127,8 +127,8 @@ def failing_at_each(calls: List[List[str]], begin: Dict[str, Any], command: Tupl
         finally:
             world.remove()
 
-    # A call that only reads is the same before and after. One in three of those is enough for every day: what they have in
-    # common is tested by the others.
+    # A call that only reads is the same before and after. One in three of those is enough for every day: what they
+    # have in common is tested by the others.
     every = 1 if os.environ.get("DEPLOY_TEST_SITES") == "all" else 3
     sites = [(n, call, how) for n, call in enumerate(calls, 1) if changes(call) for how in ("before", "after")]
     sites += [(n, call, "before") for n, call in enumerate(calls, 1) if not changes(call) and n % every == 0]
@@ -199,8 +199,8 @@ class Deploy(Scripts):
         self.assertGreater(len(calls), 30)
 
         def told(call: List[str], first: "subprocess.CompletedProcess[str]", lasting: Dict[str, Any]) -> Optional[str]:
-            # Whether it is there already is asked about workers and boto3: a failure is a no. And a container that could
-            # not be removed is left on this machine, not in AWS.
+            # Whether it is there already is asked about workers and boto3: a failure is a no. And a container that
+            # could not be removed is left on this machine, not in AWS.
             unheard = call[:2] in (["docker", "rm"], ["python3", "-c"]) or call[:3] == ["aws", "s3api", "head-object"]
             if first.returncode == 0 and not unheard:
                 return f"nobody noticed\n{first.stderr}"

@@ -24,8 +24,8 @@ WORKERS = {"x86_64": b"for x86_64", "aarch64": b"for aarch64"}
 FOLDER = Path(os.environ["STAND_IN_WORLD"])
 ARGS = sys.argv[1:]
 NAME = Path(sys.argv[0]).name
-# `docker login` is at the end of a pipe. What comes through it is read before the world is locked, as whoever writes it needs
-# the world too.
+# `docker login` is at the end of a pipe. What comes through it is read before the world is locked, as whoever writes
+# it needs the world too.
 TYPED = sys.stdin.read() if ARGS[:1] == ["login"] else ""
 # Held until the end of this process.
 LOCK = (FOLDER / "lock").open("w")

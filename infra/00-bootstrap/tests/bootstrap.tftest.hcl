@@ -112,7 +112,8 @@ run "immutable_subjects_and_a_provider_that_is_there" {
   }
 }
 
-# The longest prefix and region: IAM takes managed policies of up to 6,144 characters, blanks not counted, and ten a role.
+# The longest prefix and region: IAM takes managed policies of up to 6,144 characters, blanks not counted, and ten a
+# role.
 run "policies_fit_and_are_narrow" {
   variables {
     prefix            = "abcdefghijklmnopqrstuvwx"
