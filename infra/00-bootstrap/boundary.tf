@@ -97,6 +97,7 @@ data "aws_iam_policy_document" "boundary" {
       "codebuild:StartBuild",
       "codebuild:StopBuild",
       "lambda:InvokeFunction",
+      "states:DescribeExecution",
       "states:StartExecution",
       "states:StopExecution",
     ]
@@ -158,8 +159,17 @@ data "aws_iam_policy_document" "boundary" {
   # Keys of this account and region, if their own policies agree: those of the stack, and those that encrypt what jobs
   # name.
   statement {
-    sid       = "Keys"
-    actions   = ["kms:CreateGrant", "kms:Decrypt", "kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKey"]
+    sid = "Keys"
+    actions = [
+      "kms:CreateGrant",
+      "kms:Decrypt",
+      "kms:DescribeKey",
+      "kms:Encrypt",
+      "kms:GenerateDataKey",
+      "kms:GenerateDataKeyWithoutPlaintext",
+      "kms:ReEncryptFrom",
+      "kms:ReEncryptTo",
+    ]
     resources = [local.own.keys]
   }
 }

@@ -173,7 +173,8 @@ variable "source_buckets" {
 variable "ssm_parameter_prefixes" {
   description = <<-END
     Parameters that the stack's roles may be allowed to read, besides the engine's own: at least 02-deploy's
-    `ssm_parameter_prefixes` and `sops_key_prefixes`. One that ends with `/` stands for all below it.
+    `ssm_parameter_prefixes` and `sops_key_prefixes`, and `/<ssm_prefix>/` if that is not the prefix. One that ends with
+    `/` stands for all below it.
   END
   type        = list(string)
   default     = []
