@@ -199,11 +199,16 @@ readonly APPLIED=00-bootstrap/applied
 if [ "$bootstrap" = auto ]; then
     bootstrap=yes
     if [ "$bucket" = there ]; then
-        keys=$(aws s3api list-objects-v2 --bucket "$state_bucket" --prefix "$APPLIED" --max-items 1 --output text \
-            --query 'Contents[0].Key')
-        if [ "$keys" = "$APPLIED" ]; then bootstrap=applied; fi
+        # `--no-paginate`: as text, a page that is not the last one brings a line of its own.
+        keys=$(aws s3api list-objects-v2 --bucket "$state_bucket" --prefix "$APPLIED" --no-paginate --max-keys 1 \
+            --output text --query 'Contents[0].Key')
+        if [ "$keys" = "$APPLIED" ]; then
+            bootstrap=applied
+        else
+            keys=$(aws s3api list-objects-v2 --bucket "$state_bucket" --no-paginate --max-keys 1 --output text \
+                --query 'Contents[0].Key')
+        fi
         # A bucket that was given and is used for something else must not be taken over by a slip.
-        keys=$(aws s3api list-objects-v2 --bucket "$state_bucket" --max-items 1 --output text --query 'Contents[0].Key')
         case $keys in
             '' | None | 00-bootstrap/*) ;;
             *) give_up "the bucket $state_bucket is used already (there is $keys in it): --no-bootstrap uses it as it is," \

@@ -141,16 +141,20 @@ remove_stack() {
 
 section "stack"
 init_module 02-deploy
+ssm_prefix=$(output 02-deploy ssm_prefix)
+ssm_prefix=${ssm_prefix:-$prefix}
 if managed 02-deploy; then remove_stack; else say "there is none"; fi
 
 # Keys of runs that never ended are the engine's, not Terraform's.
 while true; do
-    names=$(aws ssm get-parameters-by-path --path "/$prefix/sops-keys" --max-items 10 --query 'Parameters[].Name' --output text |
-        grep -v '^None$' || true)
-    if [ -z "$names" ]; then break; fi
+    # Ten are the most that one request deletes.
+    names=$(aws ssm get-parameters-by-path --path "/$ssm_prefix/sops-keys" --no-paginate --max-results 10 --output text \
+        --query 'Parameters[].Name')
+    if [ -z "$names" ] || [ "$names" = None ]; then break; fi
     # Names of runs have no blanks, so each word is one.
     read -ra each <<< "$(tr '\n' ' ' <<< "$names")"
-    aws ssm delete-parameters --names "${each[@]}" > /dev/null
+    left=$(aws ssm delete-parameters --names "${each[@]}" --query InvalidParameters --output text)
+    if [ -n "$left" ] && [ "$left" != None ]; then give_up "failed to delete the keys of runs $left"; fi
     say "deleted ${#each[@]} keys of runs"
 done
 

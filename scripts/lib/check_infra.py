@@ -49,8 +49,10 @@ class Place(NamedTuple):
 
     def files(self, under: str = ".") -> List[Path]:
         """What is committed, or would be."""
-        out = run(["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", under], self.root).stdout
-        return sorted(path for name in set(out.split("\0")) if name and (path := self.root / name).is_file())
+        done = run(["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", under], self.root)
+        if done.returncode != 0:
+            sys.exit(f"error: failed to list what is in {self.root}: {done.stderr.strip()}")
+        return sorted(path for name in set(done.stdout.split("\0")) if name and (path := self.root / name).is_file())
 
     def modules(self) -> Dict[Path, List[Path]]:
         """Each folder with Terraform in it, and its files."""

@@ -147,7 +147,7 @@ empty_bucket() {
     while true; do
         # 1,000 is the most that one request deletes; a key each for the two kinds of what a versioned bucket holds.
         # shellcheck disable=SC2016 # the backquotes are JMESPath's
-        aws s3api list-object-versions --bucket "$bucket" --max-items 1000 --output json \
+        aws s3api list-object-versions --bucket "$bucket" --no-paginate --max-keys 1000 --output json \
             --query '{Quiet: `true`, Objects: [Versions, DeleteMarkers][].{Key: Key, VersionId: VersionId}}' > "$batch"
         if ! grep -q '"Key"' "$batch"; then break; fi
         errors=$(aws s3api delete-objects --bucket "$bucket" --delete "file://$batch" --output text \

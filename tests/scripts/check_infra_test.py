@@ -205,6 +205,13 @@ class Planted(unittest.TestCase):
             [".ci/run", "SC2006"],
         )
 
+    def test_a_tree_that_cannot_be_listed_is_told(self) -> None:
+        shutil.rmtree(self.tree / ".git")
+        for check in ("format", "parse", "shell"):
+            done = self.check(check)
+            self.assertEqual(done.returncode, 1)
+            self.assertIn("failed to list what is in", done.stderr)
+
     def test_a_program_that_is_not_there_is_told(self) -> None:
         done = self.check("format", terraform="no-such-terraform")
         self.assertEqual(done.returncode, 1)
