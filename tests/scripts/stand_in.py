@@ -153,7 +153,7 @@ def aws() -> None:
         found = [name for name in WORLD["parameters"] if name.startswith(option("--path") + "/")]
         print("\t".join(found[:10]) or "None")
     elif what == "ssm delete-parameters":
-        for name in ARGS[ARGS.index("--names") + 1 :]:
+        for name in ARGS[ARGS.index("--names") + 1 : ARGS.index("--query")]:
             WORLD["parameters"].remove(name)
     else:
         fail(f"the stand-in for aws does not know {ARGS}")
@@ -181,6 +181,7 @@ def outputs(module: str, given: Dict[str, str]) -> Dict[str, str]:
         prefix, region = given["prefix"], given["region"]
         return {
             "internal_bucket": f"{prefix}-internal-{ACCOUNT}-{region}",
+            "ssm_prefix": prefix,
             "watchdog_sfn": f"arn:aws:states:{region}:{ACCOUNT}:stateMachine:{prefix}-watchdog",
             "image_uri": f"{given['image_repository_url']}:{given['image_tag']}",
             "api_url": "https://api.example",
