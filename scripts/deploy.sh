@@ -274,13 +274,15 @@ elif [ "$only_plan" = true ]; then
     say "would build $prefix:$tag for $platform and push it"
 else
     # Terraform writes the provider's version beside each module; that does not get into the image.
-    if [ -n "$(git -C "$root" status --porcelain -- . ':(exclude)*.terraform.lock.hcl')" ]; then
+    changed=$(git -C "$root" status --porcelain -- . ':(exclude)*.terraform.lock.hcl')
+    if [ -n "$changed" ]; then
         give_up "there are changes that are not committed, so an image of them could not be told from others: commit them first"
     fi
+    version=$(git -C "$root" describe --tags --always)
     log_in_to_registry
     # One image and no index of several: Lambda takes no index, and a statement of provenance would make one.
     docker buildx build --file "$root/docker/Dockerfile" --platform "$platform" --provenance=false --sbom=false \
-        --build-arg "REVISION=$commit" --build-arg "VERSION=$(git -C "$root" describe --tags --always)" \
+        --build-arg "REVISION=$commit" --build-arg "VERSION=$version" \
         --build-arg "CREATED=$(date -u +%Y-%m-%dT%H:%M:%SZ)" --tag "$ecr_url:$tag" --push "$root" >&2
     say "pushed $ecr_url:$tag"
 fi
