@@ -191,8 +191,12 @@ def outputs(module: str, given: Dict[str, str]) -> Dict[str, str]:
 
 def types(module: str, given: Dict[str, str]) -> List[str]:
     if module == "00-bootstrap":
-        provider = given.get("create_oidc_provider") != "false" and given["github_repository"]
-        return ["aws_s3_bucket.state"] + (["aws_iam_openid_connect_provider.github[0]"] if provider else [])
+        found = ["aws_s3_bucket.state"]
+        if given["github_repository"]:
+            found.append("aws_iam_role.deploy[0]")
+            if given.get("create_oidc_provider") != "false":
+                found.append("aws_iam_openid_connect_provider.github[0]")
+        return found
     return [{"01-ecr": "aws_ecr_repository.engine", "02-deploy": "aws_s3_bucket.internal"}[module]]
 
 
