@@ -3,8 +3,6 @@
 # --- Logs ---
 
 resource "aws_cloudwatch_log_group" "function" {
-  #checkov:skip=CKV_AWS_158: A key of one's own is the deployment's choice (`create_kms_key`, `kms_key_arn`); without it CloudWatch encrypts with its own.
-  #checkov:skip=CKV_AWS_338: How long is the deployment's choice (`log_retention_days`); the default is a year.
   for_each = local.functions
 
   name              = "/aws/lambda/${local.name[each.key]}"
@@ -13,24 +11,18 @@ resource "aws_cloudwatch_log_group" "function" {
 }
 
 resource "aws_cloudwatch_log_group" "codebuild" {
-  #checkov:skip=CKV_AWS_158: A key of one's own is the deployment's choice (`create_kms_key`, `kms_key_arn`); without it CloudWatch encrypts with its own.
-  #checkov:skip=CKV_AWS_338: How long is the deployment's choice (`log_retention_days`); the default is a year.
   name              = local.name.codebuild_logs
   retention_in_days = var.log_retention_days
   kms_key_id        = local.kms_key_arn
 }
 
 resource "aws_cloudwatch_log_group" "api" {
-  #checkov:skip=CKV_AWS_158: A key of one's own is the deployment's choice (`create_kms_key`, `kms_key_arn`); without it CloudWatch encrypts with its own.
-  #checkov:skip=CKV_AWS_338: How long is the deployment's choice (`log_retention_days`); the default is a year.
   name              = local.name.api_logs
   retention_in_days = var.log_retention_days
   kms_key_id        = local.kms_key_arn
 }
 
 resource "aws_cloudwatch_log_group" "state_machine" {
-  #checkov:skip=CKV_AWS_158: A key of one's own is the deployment's choice (`create_kms_key`, `kms_key_arn`); without it CloudWatch encrypts with its own.
-  #checkov:skip=CKV_AWS_338: How long is the deployment's choice (`log_retention_days`); the default is a year.
   name              = local.name.state_machine_logs
   retention_in_days = var.log_retention_days
   kms_key_id        = local.kms_key_arn

@@ -2,7 +2,6 @@
 # variables of its own, and the worker in the image does the rest. The buildspec is the file that the embedded AWS runs.
 
 resource "aws_codebuild_project" "worker" {
-  #checkov:skip=CKV_AWS_147: The key would encrypt artifacts and caches, and there are none.
   name         = local.name.codebuild_project
   description  = "Runs one order of the execution engine."
   service_role = aws_iam_role.codebuild.arn

@@ -15,8 +15,6 @@ resource "aws_iam_role_policy" "orchestrator_own" {
 }
 
 data "aws_iam_policy_document" "orchestrator" {
-  #checkov:skip=CKV_AWS_111: CancelCommand takes no resource; it stops what the engine itself sent.
-  #checkov:skip=CKV_AWS_356: CancelCommand and DescribeInstanceInformation take no resource.
 
   # --- Tables ---
 

@@ -148,8 +148,6 @@ data "aws_iam_policy_document" "reader" {
 }
 
 data "aws_iam_policy_document" "operator" {
-  #checkov:skip=CKV_AWS_111: CancelCommand takes no resource.
-  #checkov:skip=CKV_AWS_356: CancelCommand takes no resource.
   source_policy_documents = [data.aws_iam_policy_document.reader.json]
 
   # The object of docs/CONTRACT.md, section 5, that cancels an order or a run; and the wake-up of a run.

@@ -14,8 +14,6 @@ resource "aws_iam_role_policy" "step_functions_own" {
 }
 
 data "aws_iam_policy_document" "step_functions" {
-  #checkov:skip=CKV_AWS_111: CloudWatch's deliveries of logs take no resource.
-  #checkov:skip=CKV_AWS_356: CloudWatch's deliveries of logs take no resource.
 
   # Recorded as calls of `states`.
   statement {

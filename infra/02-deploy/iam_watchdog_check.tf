@@ -15,8 +15,6 @@ resource "aws_iam_role_policy" "watchdog_check_own" {
 }
 
 data "aws_iam_policy_document" "watchdog_check" {
-  #checkov:skip=CKV_AWS_111: CancelCommand takes no resource; it stops what the engine itself sent.
-  #checkov:skip=CKV_AWS_356: CancelCommand and GetCommandInvocation take no resource.
 
   # Whether the run is completed, and when its deadline is.
   statement {

@@ -3,9 +3,6 @@
 
 resource "aws_lambda_function" "function" {
   #checkov:skip=CKV_AWS_50: The engine follows a run itself, by trace ids in rows, events and logs. X-Ray would need a permission on all resources for each role, and shows nothing of S3, CodeBuild or Run Command between the functions.
-  #checkov:skip=CKV_AWS_115: The worker has a reservation, so that the other functions always have the rest of the account's concurrency; a reservation of theirs would only take it from each other.
-  #checkov:skip=CKV_AWS_116: All that are invoked asynchronously have a queue but the worker, whose failures go to watchdog_check, which ends the order. The queue is in a dynamic block.
-  #checkov:skip=CKV_AWS_117: A VPC is the deployment's choice (`vpc_id`). The functions serve nobody by network and reach AWS and git hosts only.
   #checkov:skip=CKV_AWS_173: The variables are names and limits and no secrets. Lambda encrypts them at rest with its own key in any case.
   #checkov:skip=CKV_AWS_272: Lambda signs code of zips only; images are named by tags that cannot be moved, in a repository of one's own.
   for_each = local.functions

@@ -7,7 +7,6 @@ resource "aws_s3_bucket" "internal" {
   #checkov:skip=CKV_AWS_18: What happens is in the tables and in the functions' logs; whoever wants each call has CloudTrail's data events, which name the caller as well.
   #checkov:skip=CKV_AWS_21: Nothing here is ever restored: objects live for a day, the first result stands, and old versions would keep secrets alive that were deleted on purpose (dispatch documents).
   #checkov:skip=CKV_AWS_144: A run lives in one region; its objects are of no use in another.
-  #checkov:skip=CKV_AWS_145: A key of one's own is the deployment's choice (`create_kms_key`, `kms_key_arn`); without it S3 encrypts with its own.
   bucket        = local.name.internal_bucket
   force_destroy = var.force_destroy
 }
@@ -166,7 +165,6 @@ resource "aws_s3_bucket" "done" {
   #checkov:skip=CKV_AWS_18: One small object a run, and nothing of it is secret; whoever wants each call has CloudTrail's data events.
   #checkov:skip=CKV_AWS_21: Each object is written once, under a condition, and lives for a day.
   #checkov:skip=CKV_AWS_144: Whoever waits for the end of a run asks in the run's region.
-  #checkov:skip=CKV_AWS_145: A key of one's own is the deployment's choice (`create_kms_key`, `kms_key_arn`); without it S3 encrypts with its own.
   bucket        = local.name.done_bucket
   force_destroy = var.force_destroy
 }

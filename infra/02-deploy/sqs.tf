@@ -9,7 +9,6 @@ locals {
 
 # Notifications of S3 that the orchestrator did not take. The run itself goes on with the next tick.
 resource "aws_sqs_queue" "orchestrator_dead_letters" {
-  #checkov:skip=CKV_AWS_27: A key of one's own is the deployment's choice (`create_kms_key`, `kms_key_arn`); without it SQS encrypts with its own.
   name                              = local.name.orchestrator_dead_letters
   message_retention_seconds         = local.dead_letter_retention_seconds
   sqs_managed_sse_enabled           = local.has_kms_key ? null : true
@@ -19,7 +18,6 @@ resource "aws_sqs_queue" "orchestrator_dead_letters" {
 
 # Ends of builds, commands and workers that watchdog_check was not told or did not take. Their orders end by their time.
 resource "aws_sqs_queue" "watchdog_check_dead_letters" {
-  #checkov:skip=CKV_AWS_27: A key of one's own is the deployment's choice (`create_kms_key`, `kms_key_arn`); without it SQS encrypts with its own.
   name                              = local.name.watchdog_check_dead_letters
   message_retention_seconds         = local.dead_letter_retention_seconds
   sqs_managed_sse_enabled           = local.has_kms_key ? null : true
@@ -29,7 +27,6 @@ resource "aws_sqs_queue" "watchdog_check_dead_letters" {
 
 # Submissions by SNS or by an asynchronous invoke, whose sender waits for no answer, that could not be accepted.
 resource "aws_sqs_queue" "intake_dead_letters" {
-  #checkov:skip=CKV_AWS_27: A key of one's own is the deployment's choice (`create_kms_key`, `kms_key_arn`); without it SQS encrypts with its own.
   name                              = local.name.intake_dead_letters
   message_retention_seconds         = local.dead_letter_retention_seconds
   sqs_managed_sse_enabled           = local.has_kms_key ? null : true

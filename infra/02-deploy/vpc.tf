@@ -3,7 +3,6 @@
 
 data "aws_iam_policy_document" "function_network" {
   #checkov:skip=CKV_AWS_111: Lambda checks these permissions without naming a resource, so they cannot be narrowed; the second statement keeps them from the functions' own code.
-  #checkov:skip=CKV_AWS_356: Lambda checks these permissions without naming a resource, so they cannot be narrowed; the second statement keeps them from the functions' own code.
   count = local.is_in_vpc ? 1 : 0
 
   # Made by Lambda itself, with the function's role; the embedded AWS has no networks.
@@ -61,8 +60,6 @@ resource "aws_iam_role_policy" "function_network" {
 }
 
 data "aws_iam_policy_document" "codebuild_network" {
-  #checkov:skip=CKV_AWS_111: What CodeBuild asks for its network interfaces is not tied to a resource but for the permission below, which is narrowed to the subnets.
-  #checkov:skip=CKV_AWS_356: What CodeBuild asks for its network interfaces is not tied to a resource but for the permission below, which is narrowed to the subnets.
   count = local.is_in_vpc ? 1 : 0
 
   # Made by CodeBuild itself, with the project's role; the embedded AWS has no networks.
