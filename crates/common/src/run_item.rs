@@ -127,6 +127,11 @@ impl RunItem {
         Timestamp::from_millis(self.deadline)
     }
 
+    /// Whether this submission passed its commit point: the job is accepted.
+    pub fn is_submitted_by(&self, submit_id: &str) -> bool {
+        self.submit_id == submit_id && self.status != RunStatus::Submitting
+    }
+
     /// Whether somebody holds a lease that has not run out.
     pub fn is_leased(&self, now: Timestamp) -> bool {
         self.orchestrator_id.is_some() && self.lease_until.is_some_and(|until| until >= now.millis())

@@ -4,7 +4,13 @@ use futures::future::join_all;
 use serde_json::{Value, json};
 
 use crate::support::{
-    Stack, StartLog, expect::expect_success, faults::at, job, lease::expire_reservation, stack::INTERNAL, wait,
+    Stack, StartLog,
+    expect::{expect_success, nobody_ticked},
+    faults::at,
+    job,
+    lease::expire_reservation,
+    stack::INTERNAL,
+    wait,
 };
 
 #[tokio::test]
@@ -90,6 +96,26 @@ async fn a_submission_that_aws_refuses_leaves_the_run_id_free() {
     assert_eq!(stack.parameters().await, [] as [&str; 0]);
     expect_success(&stack.submit_as("again", &job).await).await;
     starts.each_once(["a"]);
+}
+
+#[tokio::test]
+async fn a_submission_whose_commit_point_was_passed_unheard_is_accepted_all_the_same() {
+    let item = |operation: &str| at("dynamodb", operation).by("init_job").about("/lock:unheard");
+    let stack = Stack::start()
+        .faults([
+            // The flip is applied and told failed; then neither what stands can be read nor the item be taken back.
+            item("UpdateItem").then("error_after"),
+            item("UpdateItem").nth(2).times(2).refused("AccessDeniedException"),
+            item("GetItem").refused("AccessDeniedException"),
+        ])
+        .record()
+        .await;
+    let starts = StartLog::of(&stack);
+    let run = stack.submit_as("unheard", &job().order("a").cmds([starts.start()])).await;
+    expect_success(&run).await;
+    starts.each_once(["a"]);
+    assert_eq!((stack.count("init_job", "UpdateItem").await, stack.count("init_job", "GetItem").await), (3, 2));
+    nobody_ticked(&stack);
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use crate::{
     keys,
     objects::Objects,
     plan::Plan,
-    run_item::{RunItems, RunStatus, Written},
+    run_item::{RunItems, Written},
     target::Target,
     watchdog::{self, TICK_SECS, Watch},
 };
@@ -32,12 +32,16 @@ pub async fn kick_off(aws: &Aws, settings: &Settings, plan: &Plan, job_timeout: 
     };
     watchdog::start(aws, &settings.watchdog_sfn, &plan.submit_id, &watch).await?;
     flip(RunItems::new(aws, &settings.locks_table), &plan.run_id, &plan.submit_id).await?;
-    let objects = Objects::new(aws, &settings.internal_bucket);
-    if let Err(error) = objects.put(&keys::result(&plan.run_id, OrderNum::RUN), WAKE).await {
-        // The job is accepted: everything is durable and the tick will wake the run.
-        tracing::warn!(%error, run_id = %plan.run_id, "the run begins with its first tick");
-    }
+    wake(aws, settings, &plan.run_id).await;
     Ok(())
+}
+
+/// Wakes the run for the first time. The job is accepted: everything is durable, and without this the tick wakes it.
+pub(super) async fn wake(aws: &Aws, settings: &Settings, run: &RunId) {
+    let objects = Objects::new(aws, &settings.internal_bucket);
+    if let Err(error) = objects.put(&keys::result(run, OrderNum::RUN), WAKE).await {
+        tracing::warn!(%error, run_id = %run, "the run begins with its first tick");
+    }
 }
 
 async fn flip(items: RunItems<'_>, run: &RunId, submit_id: &str) -> Result<(), NotAccepted> {
@@ -48,7 +52,7 @@ async fn flip(items: RunItems<'_>, run: &RunId, submit_id: &str) -> Result<(), N
     };
     // Unclear, or the SDK's second attempt met the first one's work: what stands decides.
     match items.get(run).await? {
-        Some(item) if item.submit_id == submit_id && item.status != RunStatus::Submitting => Ok(()),
+        Some(item) if item.is_submitted_by(submit_id) => Ok(()),
         _ => Err(error),
     }
 }

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::{
     answer::{self, NotAccepted, accepted, flow_id},
-    kick_off::kick_off,
+    kick_off::{kick_off, wake},
     package::{Run, RunKey, package},
     request::{self, Arrival, Envelope, JobSource, MAX_JOB_BYTES, Refusal, RunIds},
     reserve::{Reserved, answer_of, digest, reserve},
@@ -134,17 +134,23 @@ async fn take_back(
 ) -> Result<Value, NotAccepted> {
     let items = RunItems::new(aws, &settings.locks_table);
     let fence = fresh_nonce();
-    let is_ours = match items.fence(run.run_id, submit_id, &fence).await {
-        Ok(Written::Yes(_)) => true,
-        Ok(Written::No(Some(item))) if item.submit_id == submit_id => return answer_of(&item),
-        // The SDK's second attempt met the first one's work.
-        Ok(Written::No(item)) => item.is_some_and(|item| item.submit_id == fence),
-        Err(error) => {
-            tracing::warn!(%error, "the reservation stays until its lease runs out");
-            false
+    let (fenced, stands) = match items.fence(run.run_id, submit_id, &fence).await {
+        Ok(Written::Yes(_)) => (true, None),
+        Ok(Written::No(item)) => (false, item.map(|item| *item)),
+        Err(unclear) => {
+            let stands = items.get(run.run_id).await.unwrap_or_else(|error| {
+                tracing::warn!(%unclear, %error, "the reservation stays until its lease runs out");
+                None
+            });
+            (false, stands)
         }
     };
-    if !is_ours {
+    if let Some(item) = stands.as_ref().filter(|item| item.is_submitted_by(submit_id)) {
+        wake(aws, settings, run.run_id).await;
+        return answer_of(item);
+    }
+    // The SDK's second attempt may have met the first one's work.
+    if !fenced && stands.is_none_or(|item| item.submit_id != fence) {
         return Err(error);
     }
     let removed = match delete_key(aws, &keys::sops_key(&settings.rules.ssm_prefix, run.run_id)).await {
