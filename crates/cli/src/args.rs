@@ -197,6 +197,9 @@ pub(crate) struct TestingArgs {
     /// Record every call, one JSON object a line
     #[arg(long, hide = true, value_name = "FILE")]
     pub(crate) record: Option<PathBuf>,
+    /// Keep all bytes that come in, a file a connection
+    #[arg(long, hide = true, value_name = "FOLDER")]
+    pub(crate) capture: Option<PathBuf>,
 }
 
 /// Four times the cores: orders mostly wait for something else.

@@ -52,6 +52,7 @@ pub(crate) async fn start(wanted: Wanted<'_>) -> Result<EmbeddedAws, Failure> {
         function_logs: FunctionLogs::File,
         faults,
         record: wanted.testing.record.clone(),
+        capture: wanted.testing.capture.clone(),
     };
     EmbeddedAws::start(options).await.map_err(|error| match error {
         StartError::Instances { .. } => Failure::input(error.to_string()),

@@ -31,6 +31,7 @@ use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
+    capture::Capture,
     codebuild::{CodeBuild, container::Host, project::Project},
     dynamodb::DynamoDb,
     events::Bus,
@@ -52,6 +53,7 @@ use crate::{
     timeline::Timeline,
 };
 
+mod capture;
 mod child;
 mod codebuild;
 mod control;
@@ -224,6 +226,8 @@ impl EmbeddedAws {
         let record = options.record.unwrap_or_default();
         let recorder = Recorder::new(clock, Some(record.as_path()).filter(|path| !path.as_os_str().is_empty()))
             .map_err(StartError::files(&record))?;
+        let kept = options.capture.clone().unwrap_or_default();
+        let capture = Capture::new(options.capture).map_err(StartError::files(kept))?;
         let gate = Arc::new(Gate::new(recorder, Faults::new(options.faults), timeline.clone(), dynamodb.clone()));
 
         let tasks = Arc::new(Tasks::default());
@@ -289,6 +293,7 @@ impl EmbeddedAws {
         let step_functions = folder.open_states(&lambda, &gate, &timeline, &stack)?;
 
         let services = Arc::new(Services {
+            capture,
             timeline,
             gate,
             s3: s3::Http::new(objects, Arc::clone(&sessions)),

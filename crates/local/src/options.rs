@@ -35,6 +35,8 @@ pub struct Options {
     pub faults: Script,
     /// A file that gets one JSON line a call.
     pub record: Option<PathBuf>,
+    /// A folder that gets a file a connection, with all bytes that came in on it.
+    pub capture: Option<PathBuf>,
 }
 
 impl Options {
@@ -56,6 +58,7 @@ impl Options {
             function_logs: FunctionLogs::File,
             faults: Script::default(),
             record: None,
+            capture: None,
         }
     }
 }

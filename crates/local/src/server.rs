@@ -24,6 +24,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
+    capture::Capture,
     codebuild::CodeBuild,
     control, dates,
     dynamodb::{self, DynamoDb},
@@ -68,6 +69,7 @@ impl std::error::Error for Cut {}
 
 /// All services.
 pub(crate) struct Services {
+    pub(crate) capture: Capture,
     pub(crate) timeline: Timeline,
     pub(crate) gate: Arc<Gate>,
     pub(crate) sessions: Arc<Sessions>,
@@ -115,6 +117,7 @@ async fn connection(stream: TcpStream, peer: SocketAddr, services: Arc<Services>
         tracing::debug!(%error, "a connection is gone already");
         return;
     }
+    let stream = services.capture.of(stream);
     let service = service_fn(move |request| {
         let services = Arc::clone(&services);
         async move {

@@ -16,6 +16,7 @@ async fn the_environment_is_exactly_the_documented_names() {
         .with("flow_label", "my-flow")
         .order("first")
         .order("second")
+        .its("ssm_paths", json!([]))
         .its("env_vars", json!({"MINE": "1"}))
         .after(["first"])
         .cmds([

@@ -48,25 +48,25 @@ async fn secrets_win_over_parameters_and_these_over_env_vars() {
 #[tokio::test]
 async fn no_secret_value_is_stored_or_logged_in_any_form() {
     let stack = Stack::start().await;
-    stack.put_parameter("/canary", PARAMETER).await;
+    stack.put_parameter("/bird", PARAMETER).await;
     stack.put_parameter("/lines", MULTI_LINE).await;
     stack.put_secret("canary", &json!({"SECRET": SECRET}).to_string()).await;
     let tell = |order: &str| {
         [
             format!("echo {order}; env"),
-            "echo \"$CANARY\" \"$SECRET\"; echo \"$LINES\" >&2".to_owned(),
+            "echo \"$BIRD\" \"$SECRET\"; echo \"$LINES\" >&2".to_owned(),
             // In two writes, encoded, and inside of JSON.
-            "printf '%.12s' \"$CANARY\"; sleep 0.1; printf '%s\\n' \"${CANARY#????????????}\"".to_owned(),
-            "printf %s \"$CANARY\" | base64; printf %s \"$SECRET\" | base64".to_owned(),
-            "echo \"{\\\"found\\\": \\\"$CANARY\\\"}\" > $AWS_EXE_SYS_EVENTS_DIR/leak.json".to_owned(),
-            "echo '{not json' \"$CANARY\" > $AWS_EXE_SYS_EVENTS_DIR/broken.json".to_owned(),
-            "echo \"$PLAIN\"; echo \"$CANARY\" >&2; exit 3".to_owned(),
+            "printf '%.12s' \"$BIRD\"; sleep 0.1; printf '%s\\n' \"${BIRD#????????????}\"".to_owned(),
+            "printf %s \"$BIRD\" | base64; printf %s \"$SECRET\" | base64".to_owned(),
+            "echo \"{\\\"found\\\": \\\"$BIRD\\\"}\" > $AWS_EXE_SYS_EVENTS_DIR/leak.json".to_owned(),
+            "echo '{not json' \"$BIRD\" > $AWS_EXE_SYS_EVENTS_DIR/broken.json".to_owned(),
+            "echo \"$PLAIN\"; echo \"$BIRD\" >&2; exit 3".to_owned(),
         ]
     };
     let order = |job: crate::support::job::Job, name: &str| {
         job.order(name)
             .its("env_vars", json!({"PLAIN": PLAIN}))
-            .its("ssm_paths", ["/canary", "/lines"].to_vec())
+            .its("ssm_paths", ["/bird", "/lines"].to_vec())
             .its("secret_manager_paths", ["canary"].to_vec())
             .cmds(tell(name))
     };

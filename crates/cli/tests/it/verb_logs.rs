@@ -30,6 +30,7 @@ async fn an_order_that_has_ended_is_named_by_number_name_or_queue_id() {
     let stack = Stack::start().await;
     let job = job()
         .order("quiet")
+        .cmds(["true"])
         .order("build")
         .its("queue_id", "the-build")
         .cmds(["echo building", "printf 'no end'"])

@@ -3,7 +3,7 @@
 use std::{
     io::Read,
     path::Path,
-    process::{Child, Command, Output, Stdio},
+    process::{Child, Command, Stdio},
     sync::{Arc, Mutex},
     thread::JoinHandle,
 };
@@ -13,7 +13,7 @@ use nix::{
     unistd::Pid,
 };
 
-use super::{Stack, wait};
+use super::{Stack, canary, wait};
 
 /// The binary under test.
 pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_aws-exe");
@@ -27,12 +27,13 @@ pub(crate) struct Said {
 }
 
 impl Said {
-    fn of(output: Output) -> Self {
-        Self {
-            code: output.status.code().unwrap_or(-1),
-            stdout: String::from_utf8(output.stdout).unwrap(),
-            stderr: String::from_utf8(output.stderr).unwrap(),
-        }
+    fn of(code: Option<i32>, [stdout, stderr]: [Vec<u8>; 2]) -> Self {
+        canary::assert_none([
+            ("standard output".to_owned(), stdout.clone()),
+            ("standard error".to_owned(), stderr.clone()),
+        ]);
+        let [stdout, stderr] = [stdout, stderr].map(|output| String::from_utf8(output).unwrap());
+        Self { code: code.unwrap_or(-1), stdout, stderr }
     }
 
     /// Exit code and both outputs in one text, for a snapshot.
@@ -50,6 +51,11 @@ pub(crate) fn command(folder: &Path, arguments: &[&str]) -> Command {
         .env("TMPDIR", folder)
         .env_remove("AWS_EXE_SYS_JOB_JSON")
         .env_remove("AWS_ENDPOINT_URL");
+    if arguments.first() == Some(&"run") {
+        // The secrets of every order, from where they stand on no command line.
+        let parameter = format!("{}=env:SECRETS_OF_THE_TEST", canary::PARAMETER);
+        command.args(["--parameter", &parameter]).env("SECRETS_OF_THE_TEST", canary::document());
+    }
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command
 }
@@ -108,11 +114,11 @@ impl Speaking {
     /// Waits for its end.
     pub(crate) async fn end(mut self) -> Said {
         let status = wait::until("a call to end", async || self.child.try_wait().unwrap()).await;
-        let [stdout, stderr] = self.heard.map(|heard| {
+        let outputs = self.heard.map(|heard| {
             heard.listening.join().unwrap();
-            String::from_utf8(std::mem::take(&mut *heard.text.lock().unwrap())).unwrap()
+            std::mem::take(&mut *heard.text.lock().unwrap())
         });
-        Said { code: status.code().unwrap_or(-1), stdout, stderr }
+        Said::of(status.code(), outputs)
     }
 
     fn text(&self, output: usize) -> String {
@@ -136,7 +142,8 @@ impl Heard {
 
 /// Calls and waits.
 pub(crate) async fn call(mut command: Command) -> Said {
-    tokio::task::spawn_blocking(move || Said::of(command.output().unwrap())).await.unwrap()
+    let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+    Said::of(output.status.code(), [output.stdout, output.stderr])
 }
 
 /// Processes that have this folder in their environment, by their command lines: those that were started with it as

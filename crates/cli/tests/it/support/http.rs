@@ -9,7 +9,7 @@ use tokio::{
     net::TcpStream,
 };
 
-use super::stack::Stack;
+use super::{canary::TEST_CLIENT, stack::Stack};
 
 /// An answer.
 #[derive(Debug)]
@@ -31,7 +31,8 @@ impl Answer {
 /// Sends one request.
 pub(crate) async fn send(method: &str, url: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
     let http = Http::new(Duration::from_secs(60)).unwrap();
-    let answer = http.send(method, url, headers, body.to_vec()).await.unwrap();
+    let headers = [headers, &[TEST_CLIENT]].concat();
+    let answer = http.send(method, url, &headers, body.to_vec()).await.unwrap();
     Answer { status: answer.status, body: answer.body.to_vec() }
 }
 
@@ -52,7 +53,9 @@ impl Stack {
         let address = self.endpoint().trim_start_matches("http://");
         let host = if head.contains("Host:") { String::new() } else { format!("Host: {address}\r\n") };
         let length = body.len();
-        let request = format!("{head}\r\n{host}Connection: close\r\nContent-Length: {length}\r\n\r\n{body}");
+        let (name, value) = TEST_CLIENT;
+        let request =
+            format!("{head}\r\n{host}{name}: {value}\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{body}");
         let mut stream = TcpStream::connect(address).await.unwrap();
         stream.write_all(request.as_bytes()).await.unwrap();
         let mut answer = String::new();

@@ -2,6 +2,8 @@
 
 use serde_json::{Value, json};
 
+use super::canary;
+
 /// A job document; setters of orders change the last one.
 #[derive(Clone, Debug)]
 pub(crate) struct Job(Value);
@@ -31,9 +33,15 @@ impl Job {
         self
     }
 
-    /// One more order: on Lambda, with a timeout that no test reaches, and a command that succeeds.
+    /// One more order: on Lambda, with a timeout that no test reaches, and a command that succeeds and shows its secrets.
     pub(crate) fn order(mut self, name: &str) -> Self {
-        let order = json!({"order_name": name, "execution_target": "lambda", "timeout": 600, "cmds": ["true"]});
+        let order = json!({
+            "order_name": name,
+            "execution_target": "lambda",
+            "timeout": 600,
+            "ssm_paths": [canary::PARAMETER],
+            "cmds": ["echo \"$CANARY$CANARY_LINES\""],
+        });
         self.0["orders"].as_array_mut().unwrap().push(order);
         self
     }

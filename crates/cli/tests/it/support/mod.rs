@@ -4,6 +4,7 @@
 //! Whether everything that is stored agrees is for the crate `checker` to say, which shares no code with the engine.
 
 pub(crate) mod aws_exe;
+pub(crate) mod canary;
 pub(crate) mod expect;
 pub(crate) mod faults;
 pub(crate) mod http;

@@ -1,6 +1,7 @@
 //! Every byte that leaves the engine, to look for what must not be there.
 
 use super::{
+    canary::PARAMETER,
     run::as_json,
     stack::{DONE, EVENTS, INTERNAL, LOCKS, ORDERS, Stack},
 };
@@ -61,9 +62,15 @@ impl Stack {
         all
     }
 
-    /// Names of all parameters.
+    /// Names of all parameters but the one that every test has.
     pub(crate) async fn parameters(&self) -> Vec<String> {
         let answer = self.aws.ssm().get_parameters_by_path().path("/").recursive(true).send().await.unwrap();
-        answer.parameters.unwrap_or_default().into_iter().filter_map(|parameter| parameter.name).collect()
+        answer
+            .parameters
+            .unwrap_or_default()
+            .into_iter()
+            .filter_map(|parameter| parameter.name)
+            .filter(|name| name != PARAMETER)
+            .collect()
     }
 }

@@ -19,7 +19,7 @@ use nix::{
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::{aws_exe::BINARY, faults, wait};
+use super::{aws_exe::BINARY, canary, faults, wait};
 
 /// Tables and buckets of the embedded stack, as the contract names them.
 pub(crate) const ORDERS: &str = "exe-sys-orders";
@@ -27,6 +27,9 @@ pub(crate) const EVENTS: &str = "exe-sys-order-events";
 pub(crate) const LOCKS: &str = "exe-sys-locks";
 pub(crate) const INTERNAL: &str = "exe-sys-internal";
 pub(crate) const DONE: &str = "exe-sys-done";
+
+/// The folder in which everything is kept that comes in on connections.
+const CAPTURED: &str = "connections";
 
 /// What an embedded AWS is started with; awaiting it starts it.
 #[derive(Default)]
@@ -120,9 +123,37 @@ impl Stack {
         kill(self.pid(), Signal::SIGTERM).unwrap();
         let status =
             wait::until("the embedded AWS to end after SIGTERM", async || self.child.try_wait().unwrap()).await;
+        self.assert_no_secret_left();
         // The folder outlives the stack, so that a test can start another one on it.
         let folder = std::mem::replace(&mut self.folder, tempfile::tempdir().unwrap());
         (status, folder)
+    }
+
+    /// SIGTERM, and SIGKILL if that does not do.
+    fn end(&mut self) {
+        if let Ok(Some(_)) = self.child.try_wait() {
+            return;
+        }
+        let asked = kill(self.pid(), Signal::SIGTERM);
+        let until = Instant::now() + Duration::from_secs(20);
+        while asked.is_ok() && Instant::now() < until {
+            if let Ok(Some(_)) = self.child.try_wait() {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        // Not there any more is what is wanted.
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+
+    /// Whatever left the engine's processes is searched for the secrets that every order has.
+    fn assert_no_secret_left(&self) {
+        let logs = [
+            ("function logs".to_owned(), self.function_logs().into_bytes()),
+            ("log of the embedded AWS".to_owned(), self.own_log().into_bytes()),
+        ];
+        canary::assert_none(canary::captured(&self.path(CAPTURED)).into_iter().chain(logs));
     }
 
     fn pid(&self) -> Pid {
@@ -200,6 +231,7 @@ impl Builder {
         if self.record {
             command.arg("--record").arg(folder.path().join("calls.jsonl"));
         }
+        command.arg("--capture").arg(folder.path().join(CAPTURED));
         let log = File::create(folder.path().join("local.log")).unwrap();
         let mut child = command
             .envs(self.variables)
@@ -223,14 +255,9 @@ impl Builder {
         let data = self.arguments.iter().skip_while(|argument| *argument != "--data").nth(1).map(PathBuf::from);
         let has = |option: &str| self.arguments.iter().any(|argument| argument == option);
         let is_in_real_time = !has("--clock-speed") && !has("--skip-idle");
-        Stack {
-            child,
-            aws: Aws::with_credentials(&endpoint, "us-east-1", "test", "test"),
-            endpoint,
-            folder,
-            data,
-            is_in_real_time,
-        }
+        let aws = Aws::with_credentials(&endpoint, "us-east-1", "test", "test");
+        canary::put(&aws).await;
+        Stack { child, endpoint, aws, folder, data, is_in_real_time }
     }
 }
 
@@ -245,22 +272,11 @@ impl IntoFuture for Builder {
 
 impl Drop for Stack {
     fn drop(&mut self) {
+        self.end();
         if std::thread::panicking() {
             eprintln!("{}── aws-exe local\n{}", self.function_logs(), self.own_log());
+        } else {
+            self.assert_no_secret_left();
         }
-        if let Ok(Some(_)) = self.child.try_wait() {
-            return;
-        }
-        let asked = kill(self.pid(), Signal::SIGTERM);
-        let until = Instant::now() + Duration::from_secs(20);
-        while asked.is_ok() && Instant::now() < until {
-            if let Ok(Some(_)) = self.child.try_wait() {
-                return;
-            }
-            std::thread::sleep(Duration::from_millis(5));
-        }
-        // Not there any more is what is wanted.
-        drop(self.child.kill());
-        drop(self.child.wait());
     }
 }
