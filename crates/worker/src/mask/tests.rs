@@ -167,6 +167,38 @@ fn case() -> impl Strategy<Value = (Vec<String>, Vec<u8>, Vec<usize>)> {
     })
 }
 
+/// Every form of a value is masked, in whatever two places the output is cut.
+#[test]
+fn a_million_splits_change_nothing() {
+    let splits = std::cell::Cell::new(0_u64);
+    // Letters that every kind of quoting and escaping treats in its own way, and lines.
+    let value = "[a-zäß\"'$`\\\\/+%<&][a-z\"'$`\\\\/+%<& ]{2,6}[a-zäß\"'$`\\\\/+%<&]|[a-z=]{4,6}\n[a-zé\"]{4,6}";
+    let mut runner = proptest::test_runner::TestRunner::new(ProptestConfig {
+        failure_persistence: None,
+        ..ProptestConfig::with_cases(240)
+    });
+    let checked = runner.run(&value, |value| {
+        let mut forms = forms::Forms::default();
+        forms.add_value(&value);
+        let mut masker = masker([value.as_str()]);
+        for form in forms.iter() {
+            let text = [b"a ", form, b"; "].concat();
+            let whole = streamed(&mut masker, &[&text]);
+            prop_assert!(!whole.windows(form.len()).any(|window| window == form));
+            for first in 0..=text.len() {
+                for second in first..=text.len() {
+                    let pieces = [&text[..first], &text[first..second], &text[second..]];
+                    prop_assert_eq!(&streamed(&mut masker, &pieces), &whole);
+                    splits.set(splits.get() + 1);
+                }
+            }
+        }
+        Ok(())
+    });
+    checked.unwrap();
+    assert!(splits.get() >= 1_000_000, "{}", splits.get());
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(2_000))]
 
