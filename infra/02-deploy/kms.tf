@@ -101,7 +101,10 @@ data "aws_iam_policy_document" "key" {
     }
   }
 
-  # EventBridge puts what it could not hand over into an encrypted queue.
+  # EventBridge puts what it could not hand over into an encrypted queue. "IfExists": what EventBridge and SQS document
+  # for this has no condition at all
+  # (https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-key-management.html), and one on a key
+  # that is not sent would lose the event. Whose events may come is said by the queue's own policy (sqs.tf).
   statement {
     sid       = "EventsThatCouldNotBeHandedOver"
     actions   = ["kms:Decrypt", "kms:GenerateDataKey"]
@@ -113,13 +116,7 @@ data "aws_iam_policy_document" "key" {
     }
 
     condition {
-      test     = "ArnEquals"
-      variable = "aws:SourceArn"
-      values   = [local.arn.codebuild_rule, local.arn.ssm_rule]
-    }
-
-    condition {
-      test     = "StringEquals"
+      test     = "StringEqualsIfExists"
       variable = "aws:SourceAccount"
       values   = [local.account]
     }
