@@ -383,20 +383,13 @@ data "aws_iam_policy_document" "deploy_data" {
     resources = [local.own.queues]
   }
 
-  # Keys have no names either, and none an ARN before it is created; they are told by the tag `Stack`, which 02-deploy
-  # gives to all that it creates.
-  statement {
-    sid       = "CreateKey"
-    actions   = ["kms:CreateKey"]
-    resources = ["*"]
-
-    condition {
-      test     = "StringEquals"
-      variable = "aws:RequestTag/Stack"
-      values   = [var.prefix]
-    }
-  }
-
+  # Keys have no names either; they are told by the tag `Stack`. 02-deploy gives it to the one that it creates, whoever
+  # brings an own key puts it on. This role creates none, and so no tag gets onto a key through it: whoever may tag a new
+  # key may tag each key of the account (https://docs.aws.amazon.com/kms/latest/developerguide/tag-permissions.html), and
+  # would be its master by this statement. Besides, KMS takes up to five minutes to heed a tag (…/abac.html), in which an
+  # apply fails. So the first deployment with `create_kms_key` is an administrator's. CreateGrant, Encrypt, Decrypt,
+  # ReEncrypt and GenerateDataKey are what DynamoDB wants of whoever gives a table a key
+  # (https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/encryption.usagenotes.html).
   statement {
     sid = "Key"
     actions = [
@@ -406,11 +399,15 @@ data "aws_iam_policy_document" "deploy_data" {
       "kms:DeleteAlias",
       "kms:DescribeKey",
       "kms:EnableKeyRotation",
+      "kms:Encrypt",
       "kms:GenerateDataKey",
+      "kms:GenerateDataKeyWithoutPlaintext",
       "kms:GetKeyPolicy",
       "kms:GetKeyRotationStatus",
       "kms:ListResourceTags",
       "kms:PutKeyPolicy",
+      "kms:ReEncryptFrom",
+      "kms:ReEncryptTo",
       "kms:RetireGrant",
       "kms:ScheduleKeyDeletion",
       "kms:TagResource",
@@ -466,11 +463,14 @@ data "aws_iam_policy_document" "deploy_watching" {
 
   # The API's and the state machine's logs are delivered by CloudWatch, and a delivery has neither name nor tag. The
   # resource policy is where CloudWatch notes that it may
-  # (https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/AWS-logs-and-resource-policy.html).
+  # (https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/AWS-logs-and-resource-policy.html). Alarms are looked up in
+  # the list of all: CloudWatch names `*` for it
+  # (https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/permissions-reference-cw.html).
   statement {
     #checkov:skip=CKV_AWS_356:Lists and log deliveries take no resource.
-    sid = "LogDeliveries"
+    sid = "ListsAndLogDeliveries"
     actions = [
+      "cloudwatch:DescribeAlarms",
       "logs:CreateLogDelivery",
       "logs:DeleteLogDelivery",
       "logs:DescribeLogGroups",
@@ -488,7 +488,6 @@ data "aws_iam_policy_document" "deploy_watching" {
     sid = "Alarms"
     actions = [
       "cloudwatch:DeleteAlarms",
-      "cloudwatch:DescribeAlarms",
       "cloudwatch:ListTagsForResource",
       "cloudwatch:PutMetricAlarm",
       "cloudwatch:TagResource",
@@ -558,7 +557,7 @@ data "aws_iam_policy_document" "deploy_roles" {
   }
 
   # The policies for submitters, operators and readers: they give nothing until somebody else attaches them, and within
-  # the stack's roles the boundary holds.
+  # the stack's roles the boundary holds. Whoever has one has what deployments make of it (docs/DEPLOY.md says so).
   statement {
     sid = "Policies"
     actions = [

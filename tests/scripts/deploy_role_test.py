@@ -7,7 +7,7 @@ roles there are within its boundary. By the Terraform's text: what AWS really as
 import re
 import unittest
 from pathlib import Path
-from typing import Dict, Set, Tuple
+from typing import Dict, List, Set, Tuple
 
 INFRA = Path(__file__).resolve().parents[2] / "infra"
 
@@ -59,8 +59,9 @@ NEEDS: Dict[str, Tuple[str, ...]] = {
     "aws_iam_role_policy": ("iam:PutRolePolicy", "iam:GetRolePolicy", "iam:DeleteRolePolicy"),
     "aws_iam_role_policy_attachment": ("iam:AttachRolePolicy", "iam:ListAttachedRolePolicies", "iam:DetachRolePolicy"),
     "aws_kms_alias": ("kms:CreateAlias", "kms:ListAliases", "kms:UpdateAlias", "kms:DeleteAlias"),
+    # Not CreateKey: permissions.tf says why.
     "aws_kms_key": (
-        "kms:CreateKey", "kms:DescribeKey", "kms:GetKeyPolicy", "kms:PutKeyPolicy", "kms:GetKeyRotationStatus",
+        "kms:DescribeKey", "kms:GetKeyPolicy", "kms:PutKeyPolicy", "kms:GetKeyRotationStatus",
         "kms:EnableKeyRotation", "kms:ListResourceTags", "kms:TagResource", "kms:ScheduleKeyDeletion",
     ),
     "aws_lambda_function": (
@@ -106,6 +107,8 @@ NEEDS: Dict[str, Tuple[str, ...]] = {
         "ssm:CreateDocument", "ssm:DescribeDocument", "ssm:GetDocument", "ssm:DescribeDocumentPermission",
         "ssm:UpdateDocument", "ssm:UpdateDocumentDefaultVersion", "ssm:DeleteDocument", "ssm:AddTagsToResource",
     ),
+    # Terraform's own, of no service.
+    "terraform_data": (),
 }  # fmt: skip
 
 
@@ -120,7 +123,36 @@ def allowed() -> Set[str]:
     return {action for statement in granting for action in re.findall(r'"([a-z0-9-]+:[A-Za-z]+)"', statement)}
 
 
+def statements_with(action: str) -> List[str]:
+    """The statements of permissions.tf that allow an action."""
+    statements = re.split(r"^  statement \{$", (INFRA / "00-bootstrap" / "permissions.tf").read_text(), flags=re.MULTILINE)
+    return [it for it in statements if f'"{action}"' in it and 'effect = "Deny"' not in it]
+
+
 class DeployRole(unittest.TestCase):
+    def test_it_cannot_get_hold_of_a_key(self) -> None:
+        # What may tag a key that is being created may tag each one, and what has the tag is its own.
+        self.assertEqual(statements_with("kms:CreateKey"), [])
+        for action in ("kms:TagResource", "kms:PutKeyPolicy", "kms:Decrypt", "kms:CreateGrant"):
+            for statement in statements_with(action):
+                with self.subTest(action=action):
+                    self.assertTrue("aws:ResourceTag/Stack" in statement or "statement.value" in statement)
+
+    def test_alarms_are_looked_up_among_all(self) -> None:
+        # CloudWatch takes no narrower resource for it.
+        (statement,) = statements_with("cloudwatch:DescribeAlarms")
+        self.assertRegex(statement, r'resources = \["\*"\]')
+
+    def test_it_may_give_a_key_to_a_table(self) -> None:
+        # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/encryption.usagenotes.html
+        self.assertEqual(
+            {
+                "kms:Encrypt", "kms:Decrypt", "kms:ReEncryptFrom", "kms:ReEncryptTo", "kms:GenerateDataKey",
+                "kms:GenerateDataKeyWithoutPlaintext", "kms:DescribeKey", "kms:CreateGrant",
+            } - allowed(),
+            set(),
+        )  # fmt: skip
+
     def test_it_may_do_what_each_type_of_resource_needs(self) -> None:
         may = allowed()
         for module in ("01-ecr", "02-deploy"):
