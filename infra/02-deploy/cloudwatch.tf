@@ -167,7 +167,7 @@ resource "aws_cloudwatch_metric_alarm" "executions" {
 resource "aws_cloudwatch_dashboard" "engine" {
   count = var.dashboard ? 1 : 0
 
-  dashboard_name = "${var.prefix}-${var.region}"
+  dashboard_name = local.name.dashboard
   dashboard_body = jsonencode({
     widgets = [
       {

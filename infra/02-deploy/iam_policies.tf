@@ -1,11 +1,13 @@
 # Ready-made policies for people and pipelines, to be attached to whatever they use:
 #
 #   submitter   submits jobs and sees how they end
-#   reader      sees everything of runs but secrets: rows, events, results, logs
-#   operator    reader, and cancels, stops, and looks after dead letters
+#   reader      sees everything of runs but secrets: rows, events, results, logs, alarms
+#   operator    reader, and cancels, stops, and looks after commands and dead letters
 #
-# None of them reads `tmp/exec/`: bundles are sealed, but an ssm order's dispatch document is not (s3.tf also says so to
-# everybody else). None writes `worker/`: what lies there runs as root on instances.
+# They allow what docs/OPERATIONS.md tells each of them to do, where it does not say otherwise. None of them reads
+# `tmp/exec/`: bundles are sealed, but an ssm order's dispatch document is not (s3.tf also says so to everybody else).
+# So none has ssm:ListCommands either: it shows a command's parameters, and the one of an ssm order is the signed URL of
+# that document. None writes `worker/`: what lies there runs as root on instances.
 
 resource "aws_iam_policy" "submitter" {
   name        = "${var.prefix}-submitter-${var.region}"
@@ -68,6 +70,7 @@ data "aws_iam_policy_document" "submitter" {
 }
 
 data "aws_iam_policy_document" "reader" {
+  #checkov:skip=CKV_AWS_356: CloudWatch looks for alarms by the beginning of their names among all of them, and its documentation names `*` for it; the statement says so.
   source_policy_documents = data.aws_iam_policy_document.people_kms[*].json
 
   statement {
@@ -127,7 +130,7 @@ data "aws_iam_policy_document" "reader" {
 
   statement {
     sid     = "SeesLogs"
-    actions = ["logs:DescribeLogStreams", "logs:FilterLogEvents", "logs:GetLogEvents"]
+    actions = ["logs:DescribeLogStreams", "logs:FilterLogEvents", "logs:GetLogEvents", "logs:StartQuery"]
     resources = [
       "${local.arn.init_job_logs}:*",
       "${local.arn.ssm_config_logs}:*",
@@ -135,7 +138,32 @@ data "aws_iam_policy_document" "reader" {
       "${local.arn.watchdog_check_logs}:*",
       "${local.arn.worker_logs}:*",
       "${local.arn.codebuild_logs}:*",
+      "${local.arn.api_logs}:*",
+      "${local.arn.state_machine_logs}:*",
     ]
+  }
+
+  # These take no resource, so whoever sees the alarms and numbers of the stack sees those of the account
+  # (https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/permissions-reference-cw.html). What a query found is
+  # told by its id; which groups it may ask is said above.
+  statement {
+    sid = "SeesAlarmsMetricsFindingsAndQuotas"
+    actions = [
+      "cloudwatch:DescribeAlarms",
+      "cloudwatch:GetMetricData",
+      "cloudwatch:ListMetrics",
+      "lambda:GetAccountSettings",
+      "logs:GetQueryResults",
+      "servicequotas:GetServiceQuota",
+      "servicequotas:ListServiceQuotas",
+    ]
+    resources = ["*"]
+  }
+
+  statement {
+    sid       = "SeesTheDashboard"
+    actions   = ["cloudwatch:GetDashboard"]
+    resources = [local.arn.dashboard]
   }
 
   statement {
@@ -187,10 +215,12 @@ data "aws_iam_policy_document" "operator" {
     resources = [local.arn.codebuild_project]
   }
 
+  # ListCommandInvocations shows how commands fare and the beginning of what they printed, those of others too, and no
+  # parameters. That is why readers do not have it; they see what instances reported.
   statement {
-    sid     = "CancelsCommands"
-    actions = ["ssm:CancelCommand"]
-    # The call takes no resource: commands have no ARN.
+    sid     = "SeesAndCancelsCommands"
+    actions = ["ssm:CancelCommand", "ssm:ListCommandInvocations"]
+    # The calls take no resource: commands have no ARN.
     resources = ["*"]
   }
 }

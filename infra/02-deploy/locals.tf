@@ -33,6 +33,8 @@ locals {
     watchdog_check_dead_letters = "${var.prefix}-watchdog-check-dead-letters"
     intake_dead_letters         = "${var.prefix}-intake-dead-letters"
 
+    dashboard = "${var.prefix}-${var.region}"
+
     # Groups below /aws/vendedlogs/ need no place in the account's resource policy of logs, which has 5,120 characters.
     codebuild_logs     = "/aws/codebuild/${var.prefix}-worker"
     api_logs           = "/aws/vendedlogs/apis/${var.prefix}"
@@ -82,6 +84,11 @@ locals {
     watchdog_check_logs = "arn:${local.partition}:logs:${local.here}:log-group:/aws/lambda/${local.name.watchdog_check}"
     worker_logs         = "arn:${local.partition}:logs:${local.here}:log-group:/aws/lambda/${local.name.worker}"
     codebuild_logs      = "arn:${local.partition}:logs:${local.here}:log-group:${local.name.codebuild_logs}"
+    api_logs            = "arn:${local.partition}:logs:${local.here}:log-group:${local.name.api_logs}"
+    state_machine_logs  = "arn:${local.partition}:logs:${local.here}:log-group:${local.name.state_machine_logs}"
+
+    # Dashboards are the account's, of no region.
+    dashboard = "arn:${local.partition}:cloudwatch::${local.account}:dashboard/${local.name.dashboard}"
 
     image_repository = "arn:${local.partition}:ecr:${local.image_place}:repository/${local.image_path}"
   }
@@ -107,35 +114,26 @@ locals {
 
   is_in_vpc = var.vpc_id != null
 
+  # What both functions that take jobs read: they take the same steps with them (crates/common/src/intake).
+  intake_environment = {
+    AWS_EXE_SYS_ORDERS_TABLE    = local.name.orders_table
+    AWS_EXE_SYS_LOCKS_TABLE     = local.name.locks_table
+    AWS_EXE_SYS_INTERNAL_BUCKET = local.name.internal_bucket
+    AWS_EXE_SYS_DONE_BUCKET     = local.name.done_bucket
+    AWS_EXE_SYS_WATCHDOG_SFN    = local.arn.state_machine
+    AWS_EXE_SYS_SSM_PREFIX      = local.ssm_prefix
+    AWS_EXE_SYS_GIT_HOSTS       = join(",", var.git_hosts)
+    AWS_EXE_SYS_SOURCE_BUCKETS  = join(",", var.source_buckets)
+    AWS_EXE_SYS_MAX_JOB_TIMEOUT = tostring(var.max_job_timeout)
+    AWS_EXE_SYS_MAX_PARALLEL    = local.max_parallel
+    RUST_LOG                    = var.log_level
+  }
+
   # The variables of each function: every one that it reads (crates/common/src/env.rs) and that has a say here. None is
   # a secret. The worker on Lambda reads none; what it runs comes with each invocation.
   environment = {
-    init_job = {
-      AWS_EXE_SYS_ORDERS_TABLE    = local.name.orders_table
-      AWS_EXE_SYS_LOCKS_TABLE     = local.name.locks_table
-      AWS_EXE_SYS_INTERNAL_BUCKET = local.name.internal_bucket
-      AWS_EXE_SYS_DONE_BUCKET     = local.name.done_bucket
-      AWS_EXE_SYS_WATCHDOG_SFN    = local.arn.state_machine
-      AWS_EXE_SYS_SSM_PREFIX      = local.ssm_prefix
-      AWS_EXE_SYS_GIT_HOSTS       = join(",", var.git_hosts)
-      AWS_EXE_SYS_SOURCE_BUCKETS  = join(",", var.source_buckets)
-      AWS_EXE_SYS_MAX_JOB_TIMEOUT = tostring(var.max_job_timeout)
-      AWS_EXE_SYS_MAX_PARALLEL    = local.max_parallel
-      RUST_LOG                    = var.log_level
-    }
-    ssm_config = {
-      AWS_EXE_SYS_ORDERS_TABLE    = local.name.orders_table
-      AWS_EXE_SYS_LOCKS_TABLE     = local.name.locks_table
-      AWS_EXE_SYS_INTERNAL_BUCKET = local.name.internal_bucket
-      AWS_EXE_SYS_DONE_BUCKET     = local.name.done_bucket
-      AWS_EXE_SYS_WATCHDOG_SFN    = local.arn.state_machine
-      AWS_EXE_SYS_SSM_PREFIX      = local.ssm_prefix
-      AWS_EXE_SYS_GIT_HOSTS       = join(",", var.git_hosts)
-      AWS_EXE_SYS_SOURCE_BUCKETS  = join(",", var.source_buckets)
-      AWS_EXE_SYS_MAX_JOB_TIMEOUT = tostring(var.max_job_timeout)
-      AWS_EXE_SYS_MAX_PARALLEL    = local.max_parallel
-      RUST_LOG                    = var.log_level
-    }
+    init_job   = local.intake_environment
+    ssm_config = local.intake_environment
     orchestrator = {
       AWS_EXE_SYS_ORDERS_TABLE       = local.name.orders_table
       AWS_EXE_SYS_ORDER_EVENTS_TABLE = local.name.order_events_table

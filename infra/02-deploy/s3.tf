@@ -124,7 +124,8 @@ data "aws_iam_policy_document" "internal_bucket" {
 
   # While an order runs on instances, its dispatch document holds the order's secrets in clear, for them alone: they
   # read it by a URL that the orchestrator signed, which counts as the orchestrator. Without this everybody in the
-  # account who may read objects could read it, AWS's ReadOnlyAccess included.
+  # account who may read objects could read it. It does not keep out who is shown that URL: ssm:ListCommands shows it
+  # (docs/OPERATIONS.md, section 1).
   statement {
     sid       = "RefuseDispatchDocumentsToOthers"
     effect    = "Deny"

@@ -70,7 +70,7 @@ run "longest_prefix_and_region" {
 
   variables {
     prefix = "abcdefghijklmnopqrstuvwx"
-    region = "ap-southeast-1"
+    region = "us-isof-south-1"
   }
 
   assert {
@@ -86,6 +86,56 @@ run "longest_prefix_and_region" {
       ] : length(role.name) <= 64
     ])
     error_message = "Role names have at most 64 characters."
+  }
+}
+
+# IAM takes managed policies of up to 6,144 characters and inline ones of up to 10,240 a role, blanks not counted. What a
+# policy has of another one is not seen here, so the reader's is counted with the operator's.
+run "longest_policies" {
+  command = plan
+
+  variables {
+    prefix      = "abcdefghijklmnopqrstuvwx"
+    region      = "us-isof-south-1"
+    kms_key_arn = "arn:aws:kms:us-isof-south-1:123456789012:key/00000000-0000-0000-0000-000000000000"
+  }
+
+  assert {
+    condition = alltrue([for statements, most in {
+      (jsonencode(concat(
+        data.aws_iam_policy_document.people_kms[0].statement,
+        data.aws_iam_policy_document.reader.statement,
+        data.aws_iam_policy_document.operator.statement,
+      ))) = 6144
+      (jsonencode(concat(
+        data.aws_iam_policy_document.function_kms[0].statement,
+        data.aws_iam_policy_document.orchestrator.statement,
+      ))) = 10240
+      } : length(jsonencode([for it in jsondecode(statements) : merge(
+        { Sid = it.sid, Effect = "Allow", Action = it.actions, Resource = it.resources },
+        length(coalesce(it.condition, [])) == 0 ? {} : { Condition = {
+          for condition in it.condition : condition.test => { (condition.variable) = condition.values }
+        } },
+    )])) <= most])
+    error_message = "A policy is too long."
+  }
+}
+
+# A command's parameters hold the signed URL of a dispatch document, and that the order's secrets.
+run "people_see_no_secrets" {
+  command = plan
+
+  assert {
+    condition = alltrue(flatten([for statements in [
+      data.aws_iam_policy_document.reader.statement,
+      data.aws_iam_policy_document.operator.statement,
+      ] : [for statement in statements : [
+        !contains(statement.actions, "ssm:ListCommands"),
+        length([for resource in statement.resources : resource
+          if contains(statement.actions, "s3:GetObject") && (strcontains(resource, "/tmp/exec/") || endswith(resource, "internal-123456789012-eu-west-1/*"))
+        ]) == 0,
+    ]]]))
+    error_message = "A ready-made policy shows secrets."
   }
 }
 
