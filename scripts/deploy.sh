@@ -117,14 +117,24 @@ absolute() { (cd "$(dirname "$1")" && printf '%s/%s' "$PWD" "$(basename "$1")");
 
 # apply MODULE OPTION …: plans and, unless only that is wanted, does just what was planned. Only planning takes no
 # lock, as even that would be written.
+#
+# Nothing that holds data goes by the way: a --var-file that is forgotten would take the stack its KMS key, and KMS
+# refuses a key from the moment on at which its deletion is asked for.
 apply() {
-    local module=$1 plan=$work/$1/plan
+    local module=$1 plan=$work/$1/plan shown lost
     shift
     if [ "$only_plan" = true ]; then
         terraform_in "$module" plan -input=false -lock=false "$@" >&2
         return
     fi
     terraform_in "$module" plan -input=false "-out=$plan" "$@" >&2
+    shown=$(terraform_in "$module" show -no-color "$plan")
+    lost=$(grep -E '^ +# aws_(dynamodb_table|kms_key|s3_bucket)\..* (will be destroyed|must be replaced)' <<< "$shown" || true)
+    if [ -n "$lost" ]; then
+        rm -f "$plan"
+        give_up "nothing was changed in infra/$module, because data would be lost. Is a --var-file missing that was given" \
+            "before? Whoever means it applies the module by hand.$(printf '\n%s' "$lost")"
+    fi
     terraform_in "$module" apply -input=false "$plan" >&2
     rm -f "$plan"
 }

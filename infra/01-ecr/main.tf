@@ -24,6 +24,12 @@ resource "aws_ecr_repository" "engine" {
     encryption_type = var.kms_key_arn == null ? "AES256" : "KMS"
     kms_key         = var.kms_key_arn
   }
+
+  lifecycle {
+    # A change of the prefix or the key replaces the repository, and ECR refuses that only after Terraform took its
+    # policies away. teardown.sh deletes it by ECR itself, with its images.
+    prevent_destroy = true
+  }
 }
 
 # A function fetches its image again after weeks without a call, and a rollback needs the one before: an image that was
@@ -73,6 +79,8 @@ resource "aws_ecr_lifecycle_policy" "engine" {
   })
 }
 
+# Nobody else: CodeBuild pulls as the project's role, which says so itself (02-deploy), and within one account needs no
+# permission here (https://docs.aws.amazon.com/codebuild/latest/userguide/sample-ecr.html).
 data "aws_iam_policy_document" "pull" {
   # Lambda fetches an image by itself, when a function is created and whenever it needs it again. It says which
   # function for; the ARN holds the account, so that no other account's function gets at the image through the service.
@@ -90,31 +98,6 @@ data "aws_iam_policy_document" "pull" {
       variable = "aws:SourceArn"
       values = [
         "arn:${data.aws_partition.this.partition}:lambda:${var.region}:${data.aws_caller_identity.this.account_id}:function:${var.prefix}-*",
-      ]
-    }
-  }
-
-  # https://docs.aws.amazon.com/codebuild/latest/userguide/sample-ecr.html
-  statement {
-    sid     = "CodeBuildPullsForTheProjectsOfThisStack"
-    actions = ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"]
-
-    principals {
-      type        = "Service"
-      identifiers = ["codebuild.amazonaws.com"]
-    }
-
-    condition {
-      test     = "StringEquals"
-      variable = "aws:SourceAccount"
-      values   = [data.aws_caller_identity.this.account_id]
-    }
-
-    condition {
-      test     = "ArnLike"
-      variable = "aws:SourceArn"
-      values = [
-        "arn:${data.aws_partition.this.partition}:codebuild:${var.region}:${data.aws_caller_identity.this.account_id}:project/${var.prefix}-*",
       ]
     }
   }

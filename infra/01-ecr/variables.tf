@@ -65,7 +65,7 @@ variable "untagged_days" {
 }
 
 variable "kms_key_arn" {
-  description = "KMS key that the images are encrypted with; null: the registry's own AES-256. A change replaces the repository."
+  description = "KMS key that the images are encrypted with; null: the registry's own AES-256. With images in the repository it cannot be changed."
   type        = string
   default     = null
 

@@ -12,7 +12,7 @@ variable "prefix" {
 
   validation {
     # Bucket names have at most 63 characters: the prefix, `-internal-` (10), the account (12), `-` and the region,
-    # of which the longest has 14. 24 leaves two spare; role names (64) and function names (64) then fit as well.
+    # of which the longest has 15. 24 leaves one spare; role names (64) and function names (64) then fit as well.
     condition     = can(regex("^[a-z][a-z0-9-]{1,22}[a-z0-9]$", var.prefix)) && !strcontains(var.prefix, "--")
     error_message = "prefix: 3 to 24 of a-z, 0-9 and single hyphens, beginning with a letter, not ending with a hyphen."
   }
@@ -289,8 +289,10 @@ variable "ssm_document_names" {
 variable "worker_reserved_concurrency" {
   description = <<-END
     Most workers on Lambda at once, over all runs; the rest of the account's concurrency stays for the other
-    functions. -1 sets no limit. Lambda refuses a reservation that leaves less than 100 of the account's quota (new
-    accounts have less).
+    functions. -1 sets no limit. Lambda refuses a reservation that leaves less than 100 of the account's quota:
+    "Specified ReservedConcurrentExecutions for function decreases account's UnreservedConcurrentExecution below its
+    minimum value". New accounts may have a quota of 10: ask for more (L-B99A9384), or take -1 and let
+    `max_parallel.lambda` be 5, so that workers leave something to the others.
   END
   type        = number
   # Half of an account's usual quota of 1,000, as `max_parallel.lambda`.
@@ -489,7 +491,9 @@ variable "permissions_boundary_arn" {
 variable "create_kms_key" {
   description = <<-END
     Whether buckets, tables, queues and log groups are encrypted with a KMS key of this stack instead of the services'
-    own. It costs a dollar a month and the calls; it lets you see, limit and end its use.
+    own. It costs a dollar a month and the calls; it lets you see, limit and end its use. The deploy role of
+    infra/00-bootstrap may make no key: an administrator deploys once with it, and workflows go on. To go back to false
+    deletes the key, and what it encrypted cannot be read any more: logs, results, workers for instances, letters.
   END
   type        = bool
   default     = false
@@ -498,7 +502,8 @@ variable "create_kms_key" {
 variable "kms_key_arn" {
   description = <<-END
     An existing KMS key for the same. Its policy must let IAM policies of this account decide, and let
-    `logs.<region>.amazonaws.com` and `events.amazonaws.com` use it, as kms.tf does for its own.
+    `logs.<region>.amazonaws.com` and `events.amazonaws.com` use it, as kms.tf does for its own. The deploy role of
+    infra/00-bootstrap may use it if it has the tag `Stack` = `prefix`.
   END
   type        = string
   default     = null

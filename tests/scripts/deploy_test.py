@@ -60,7 +60,7 @@ class World:
             program.chmod(0o755)
         self.write(
             account=ACCOUNT, buckets={}, owners={}, versioning="Enabled", repositories={}, oidc=[], policies=[], executions=[],
-            parameters=[], applied={}, backends={}, terraform_version="1.10.0", logged_in="", containers=[], changes="",
+            parameters=[], applied={}, backends={}, terraform_version="1.10.0", logged_in="", containers=[], changes="", shown="",
             broken_worker=False, late_log=False, smoke_tests=0, calls=0, fail_at=0, fail_how="before",
         )  # fmt: skip
 
@@ -222,6 +222,21 @@ class Deploy(Scripts):
         self.assertEqual(self.world.lasting(), lasting)
         planned = [Path(call[1]).name for call in self.world.calls() if call[0] == "terraform" and "plan" in call]
         self.assertEqual(planned, ["00-bootstrap", "01-ecr", "02-deploy"])
+
+    def test_nothing_that_holds_data_is_removed_by_the_way(self) -> None:
+        for line in (
+            "  # aws_kms_key.stack[0] will be destroyed", "  # aws_dynamodb_table.orders must be replaced",
+            "  # aws_s3_bucket.internal is tainted, so must be replaced",
+        ):  # fmt: skip
+            with self.subTest(line=line):
+                self.world.write(shown=f"Terraform will perform the following actions:\n\n{line}\n  # (because …)\n")
+                done = self.world.run("deploy.sh", "--region", "eu-west-1")
+                self.assertEqual(done.returncode, 1)
+                self.assertIn("because data would be lost. Is a --var-file missing that was given before?", done.stderr)
+                self.assertIn(line, done.stderr)
+                self.assertEqual(self.world.read()["applied"], {})
+        self.world.write(shown="  # aws_s3_bucket_policy.internal must be replaced\n  # aws_lambda_function.x will be destroyed")
+        self.run_well("deploy.sh", "--region", "eu-west-1")
 
     def test_an_image_that_is_there_is_deployed_without_a_build(self) -> None:
         self.run_well("deploy.sh", "--region", "eu-west-1")

@@ -240,6 +240,8 @@ def terraform() -> None:
             Path(option("-out")).write_text(json.dumps(variables()))
         else:
             assert "-lock=false" in ARGS, "a plan that is only shown must write no lock"
+    elif command == "show":
+        print(WORLD["shown"])
     elif command == "apply":
         apply(module, json.loads(Path(ARGS[-1]).read_text()))
     elif command == "output":
