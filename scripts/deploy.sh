@@ -119,7 +119,7 @@ absolute() { (cd "$(dirname "$1")" && printf '%s/%s' "$PWD" "$(basename "$1")");
 # lock, as even that would be written.
 #
 # Nothing that holds data goes by the way: a --var-file that is forgotten would take the stack its KMS key, and KMS
-# refuses a key from the moment on at which its deletion is asked for.
+# refuses a key from the moment on at which its deletion is asked for. What is tainted was only half made, and may go.
 apply() {
     local module=$1 plan=$work/$1/plan shown lost
     shift
@@ -129,7 +129,7 @@ apply() {
     fi
     terraform_in "$module" plan -input=false "-out=$plan" "$@" >&2
     shown=$(terraform_in "$module" show -no-color "$plan")
-    lost=$(grep -E '^ +# aws_(dynamodb_table|kms_key|s3_bucket)\..* (will be destroyed|must be replaced)' <<< "$shown" || true)
+    lost=$(grep -E '^ +# aws_(dynamodb_table|kms_key|s3_bucket)\.[^ ]+ (will be destroyed|must be replaced)' <<< "$shown" || true)
     if [ -n "$lost" ]; then
         rm -f "$plan"
         give_up "nothing was changed in infra/$module, because data would be lost. Is a --var-file missing that was given" \

@@ -22,6 +22,8 @@ data "aws_iam_policy_document" "trust_lambda" {
   }
 }
 
+# CodeBuild sends both keys when it takes on a project's role, and the ARN is the project's
+# (https://github.com/awslabs/aws-deployment-framework/pull/247 met it there).
 data "aws_iam_policy_document" "trust_codebuild" {
   statement {
     sid     = "Codebuild"
@@ -46,6 +48,7 @@ data "aws_iam_policy_document" "trust_codebuild" {
   }
 }
 
+# As https://docs.aws.amazon.com/step-functions/latest/dg/procedure-create-iam-role.html has it.
 data "aws_iam_policy_document" "trust_step_functions" {
   statement {
     sid     = "StepFunctions"
