@@ -104,7 +104,30 @@ data "aws_iam_policy_document" "boundary" {
     resources = [local.own.functions, local.own.machines, local.own.executions, local.own.projects]
   }
 
-  # Which instances, and by which document, is for 02-deploy to say; several of these take no resource.
+  # Commands are root on an instance and have what its role has, so only instances that their owners marked, here as in
+  # 02-deploy. The deploy role can mark none.
+  statement {
+    sid       = "CommandsOnMarkedInstances"
+    actions   = ["ssm:SendCommand"]
+    resources = ["arn:${local.partition}:ec2:${local.place}:instance/*", "arn:${local.partition}:ssm:${local.place}:managed-instance/*"]
+
+    condition {
+      test     = "StringLike"
+      variable = "ssm:resourceTag/${var.ssm_instance_tag.key}"
+      values   = var.ssm_instance_tag.values
+    }
+  }
+
+  statement {
+    sid     = "CommandsByDocuments"
+    actions = ["ssm:SendCommand"]
+    resources = concat(
+      [local.own.documents],
+      [for name in var.ssm_document_names : "arn:${local.partition}:ssm:${local.place}:document/${name}"],
+    )
+  }
+
+  # But for DescribeDocument, none of these takes a resource.
   statement {
     sid = "Instances"
     actions = [
@@ -112,7 +135,6 @@ data "aws_iam_policy_document" "boundary" {
       "ssm:DescribeDocument",
       "ssm:DescribeInstanceInformation",
       "ssm:GetCommandInvocation",
-      "ssm:SendCommand",
     ]
     resources = ["*"]
   }
@@ -157,11 +179,10 @@ data "aws_iam_policy_document" "boundary" {
   }
 
   # Keys of this account and region, if their own policies agree: those of the stack, and those that encrypt what jobs
-  # name.
+  # name. Only through the services that hold the data, so for what a role may read there.
   statement {
     sid = "Keys"
     actions = [
-      "kms:CreateGrant",
       "kms:Decrypt",
       "kms:DescribeKey",
       "kms:Encrypt",
@@ -171,6 +192,12 @@ data "aws_iam_policy_document" "boundary" {
       "kms:ReEncryptTo",
     ]
     resources = [local.own.keys]
+
+    condition {
+      test     = "StringEquals"
+      variable = "kms:ViaService"
+      values   = [for service in ["dynamodb", "s3", "secretsmanager", "sqs", "ssm"] : "${service}.${var.region}.amazonaws.com"]
+    }
   }
 }
 

@@ -194,6 +194,14 @@ data "aws_iam_policy_document" "deploy_functions" {
     ]
   }
 
+  # The first API of an account brings API Gateway's own role with it, which AWS defines
+  # (https://docs.aws.amazon.com/apigateway/latest/developerguide/using-service-linked-roles.html).
+  statement {
+    sid       = "ApiGatewaysOwnRole"
+    actions   = ["iam:CreateServiceLinkedRole"]
+    resources = ["arn:${local.partition}:iam::${local.account}:role/aws-service-role/ops.apigateway.amazonaws.com/AWSServiceRoleForAPIGateway"]
+  }
+
   statement {
     sid = "StateMachines"
     actions = [

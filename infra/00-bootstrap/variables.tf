@@ -198,3 +198,39 @@ variable "secret_prefixes" {
     error_message = "secret_prefixes: each must be the name of a secret, or the beginning of names up to a `/`; no ARN."
   }
 }
+
+variable "ssm_instance_tag" {
+  description = <<-END
+    The tag that an instance must have before the stack's roles may ever run commands on it: 02-deploy's
+    `ssm_instance_tag`, or one that takes in all that any deployment may choose. `values` may hold `*` and `?`.
+  END
+  type = object({
+    key    = string
+    values = list(string)
+  })
+  default = {
+    key    = "exe-sys"
+    values = ["allowed"]
+  }
+
+  validation {
+    condition     = can(regex("^[A-Za-z0-9+=._:/@-]{1,128}$", var.ssm_instance_tag.key)) && !startswith(lower(var.ssm_instance_tag.key), "aws:")
+    error_message = "ssm_instance_tag: the key must have 1 to 128 characters and not be one of AWS's own (`aws:`)."
+  }
+
+  validation {
+    condition     = length(var.ssm_instance_tag.values) > 0
+    error_message = "ssm_instance_tag: at least one value; to keep jobs off all instances, name one that none has."
+  }
+}
+
+variable "ssm_document_names" {
+  description = "SSM documents that the stack's roles may be allowed to run, besides the engine's own: at least 02-deploy's `ssm_document_names`."
+  type        = list(string)
+  default     = []
+
+  validation {
+    condition     = alltrue([for name in var.ssm_document_names : can(regex("^[A-Za-z0-9_.-]{3,128}$", name))])
+    error_message = "ssm_document_names: each must be the name of a document, 3 to 128 of A-Z a-z 0-9 _ . -."
+  }
+}

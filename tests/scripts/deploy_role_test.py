@@ -14,7 +14,9 @@ INFRA = Path(__file__).resolve().parents[2] / "infra"
 # What the provider calls to create, read, change and delete a resource of each type, as far as it tells one type from
 # another. A type that is not here fails: whoever adds one to a module adds what it needs here and to permissions.tf.
 NEEDS: Dict[str, Tuple[str, ...]] = {
-    "aws_apigatewayv2_api": ("apigateway:POST", "apigateway:GET", "apigateway:PATCH", "apigateway:DELETE"),
+    "aws_apigatewayv2_api": (
+        "apigateway:POST", "apigateway:GET", "apigateway:PATCH", "apigateway:DELETE", "iam:CreateServiceLinkedRole",
+    ),
     "aws_apigatewayv2_integration": ("apigateway:POST", "apigateway:DELETE"),
     "aws_apigatewayv2_route": ("apigateway:POST", "apigateway:DELETE"),
     "aws_apigatewayv2_stage": ("apigateway:POST", "apigateway:DELETE", "logs:CreateLogDelivery"),

@@ -186,6 +186,37 @@ run "the_deploy_role_cannot_free_itself" {
   }
 }
 
+run "the_boundary_reaches_marked_instances_and_no_key_directly" {
+  variables {
+    github_repository  = "acme/engine"
+    ssm_document_names = ["patch"]
+  }
+
+  assert {
+    condition = alltrue([for statement in data.aws_iam_policy_document.boundary.statement :
+      !contains(statement.resources, "*") && (
+        alltrue([for resource in statement.resources : strcontains(resource, ":document/")]) ||
+        [for condition in statement.condition : "${condition.variable} ${join(",", condition.values)}"] == ["ssm:resourceTag/exe-sys allowed"]
+      )
+    if contains(statement.actions, "ssm:SendCommand")])
+    error_message = "Commands are for instances that have the tag."
+  }
+
+  assert {
+    condition = toset(flatten([for statement in data.aws_iam_policy_document.boundary.statement : statement.resources if statement.sid == "CommandsByDocuments"])) == toset([
+      "arn:aws:ssm:eu-west-1:123456789012:document/exe-sys-*", "arn:aws:ssm:eu-west-1:123456789012:document/patch",
+    ])
+    error_message = "Commands are by documents of the stack and by those that are named."
+  }
+
+  assert {
+    condition = alltrue([for statement in data.aws_iam_policy_document.boundary.statement :
+      anytrue([for condition in statement.condition : condition.variable == "kms:ViaService"])
+    if anytrue([for action in statement.actions : startswith(action, "kms:")])])
+    error_message = "Keys are used through the services that hold the data."
+  }
+}
+
 run "wrong_values_are_refused" {
   command = plan
 
@@ -206,11 +237,14 @@ run "wrong_values_are_refused" {
 
     ssm_parameter_prefixes = ["/"]
     secret_prefixes        = ["*"]
+    ssm_instance_tag       = { key = "aws:x", values = [] }
+    ssm_document_names     = ["*"]
   }
 
   expect_failures = [
     var.prefix, var.region, var.state_bucket, var.state_versions_kept, var.state_version_days,
     var.kms_key_arn, var.github_repository, var.github_branches, var.github_tags, var.github_environments,
     var.session_hours, var.tags, var.source_buckets, var.ssm_parameter_prefixes, var.secret_prefixes,
+    var.ssm_instance_tag, var.ssm_document_names,
   ]
 }
