@@ -392,11 +392,12 @@ data "aws_iam_policy_document" "deploy_data" {
   }
 
   # Keys have no names either; they are told by the tag `Stack`. 02-deploy gives it to the one that it creates, whoever
-  # brings an own key puts it on. This role creates none, and so no tag gets onto a key through it: whoever may tag a new
-  # key may tag each key of the account (https://docs.aws.amazon.com/kms/latest/developerguide/tag-permissions.html), and
-  # would be its master by this statement. Besides, KMS takes up to five minutes to heed a tag (…/abac.html), in which an
-  # apply fails. So the first deployment with `create_kms_key` is an administrator's. CreateGrant, Encrypt, Decrypt,
-  # ReEncrypt and GenerateDataKey are what DynamoDB wants of whoever gives a table a key
+  # brings an own key puts it on. This role creates none, and so no tag gets onto a key through it: whoever may tag a
+  # new key may tag each key of the account
+  # (https://docs.aws.amazon.com/kms/latest/developerguide/tag-permissions.html), and would be its master by this
+  # statement. Besides, KMS takes up to five minutes to heed a tag (…/abac.html), in which an apply fails. So the first
+  # deployment with `create_kms_key` is an administrator's. CreateGrant, Encrypt, Decrypt, ReEncrypt and GenerateDataKey
+  # are what DynamoDB wants of whoever gives a table a key
   # (https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/encryption.usagenotes.html).
   statement {
     sid = "Key"
@@ -471,8 +472,8 @@ data "aws_iam_policy_document" "deploy_watching" {
 
   # The API's and the state machine's logs are delivered by CloudWatch, and a delivery has neither name nor tag. The
   # resource policy is where CloudWatch notes that it may
-  # (https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/AWS-logs-and-resource-policy.html). Alarms are looked up in
-  # the list of all: CloudWatch names `*` for it
+  # (https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/AWS-logs-and-resource-policy.html). Alarms are looked up
+  # in the list of all: CloudWatch names `*` for it
   # (https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/permissions-reference-cw.html).
   statement {
     #checkov:skip=CKV_AWS_356:Lists and log deliveries take no resource.

@@ -144,8 +144,8 @@ data "aws_iam_policy_document" "reader" {
   }
 
   # These take no resource, so whoever sees the alarms and numbers of the stack sees those of the account
-  # (https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/permissions-reference-cw.html). What a query found is
-  # told by its id; which groups it may ask is said above.
+  # (https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/permissions-reference-cw.html). What a query found
+  # is told by its id; which groups it may ask is said above.
   statement {
     sid = "SeesAlarmsMetricsFindingsAndQuotas"
     actions = [

@@ -103,8 +103,8 @@ data "aws_iam_policy_document" "key" {
 
   # EventBridge puts what it could not hand over into an encrypted queue. "IfExists": what EventBridge and SQS document
   # for this has no condition at all
-  # (https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-key-management.html), and one on a key
-  # that is not sent would lose the event. Whose events may come is said by the queue's own policy (sqs.tf).
+  # (https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-key-management.html), and one on a
+  # key that is not sent would lose the event. Whose events may come is said by the queue's own policy (sqs.tf).
   statement {
     sid       = "EventsThatCouldNotBeHandedOver"
     actions   = ["kms:Decrypt", "kms:GenerateDataKey"]

@@ -90,8 +90,8 @@ data "aws_iam_policy_document" "watchdog_check_dead_letters" {
 
   # EventBridge has no role for this; it may for these two rules alone. Their ARNs hold the account. `aws:SourceAccount`
   # is not asked for: what EventBridge documents for dead letters is the ARN
-  # (https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-rule-dlq.html), it warns that with the account it cannot
-  # invoke a function (…/eb-troubleshooting.html), and an event that is refused here is lost without a word.
+  # (https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-rule-dlq.html), it warns that with the account it
+  # cannot invoke a function (…/eb-troubleshooting.html), and an event that is refused here is lost without a word.
   statement {
     sid       = "EventsThatCouldNotBeHandedOver"
     actions   = ["sqs:SendMessage"]

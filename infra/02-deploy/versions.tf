@@ -1,5 +1,6 @@
-# Terraform, its provider and its state, and whose state that is. Values of the backend come from `scripts/generate_backend.sh`, those of the
-# variables from `scripts/generate_tfvars.sh`; this module holds neither an account nor a bucket's name.
+# Terraform, its provider and its state, and whose state that is. Values of the backend come from
+# `scripts/generate_backend.sh`, those of the variables from `scripts/generate_tfvars.sh`; this module holds neither an
+# account nor a bucket's name.
 
 terraform {
   # 1.10 is the first release, of Terraform and of OpenTofu, whose S3 backend locks by an object beside the state
@@ -35,8 +36,8 @@ data "aws_caller_identity" "current" {}
 data "aws_partition" "current" {}
 
 # A state is of one stack. With another prefix, or in another region or account, Terraform would remove that stack with
-# its tables and roles and make the other one in its place. It takes little: two stages that share the state bucket. What
-# was written here first stays, so such a plan fails. `terraform destroy` is not kept from anything.
+# its tables and roles and make the other one in its place. It takes little: two stages that share the state bucket.
+# What was written here first stays, so such a plan fails. `terraform destroy` is not kept from anything.
 resource "terraform_data" "stack" {
   input = "${var.prefix} in ${local.here}"
 

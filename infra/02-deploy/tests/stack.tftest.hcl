@@ -89,8 +89,8 @@ run "longest_prefix_and_region" {
   }
 }
 
-# IAM takes managed policies of up to 6,144 characters and inline ones of up to 10,240 a role, blanks not counted. What a
-# policy has of another one is not seen here, so the reader's is counted with the operator's.
+# IAM takes managed policies of up to 6,144 characters and inline ones of up to 10,240 a role, blanks not counted. What
+# a policy has of another one is not seen here, so the reader's is counted with the operator's.
 run "longest_policies" {
   command = plan
 
