@@ -39,7 +39,7 @@ use crate::{
     mask::Masker,
     run::{self, Finished, RunError},
     stop,
-    workspace::Workspace,
+    workspace::{self, Workspace},
 };
 
 /// What the worker keeps of Lambda's time to report; it stops its commands by itself before Lambda does.
@@ -83,7 +83,8 @@ pub async fn handle(
     let name = format!("{} of {}", dispatch.order_num, dispatch.run_id);
     let invocation = Invocation { desk, settings, name, by, lambda_deadline };
     let fetch = async |workspace: &Workspace| fetch::by_role(aws, dispatch, workspace).await;
-    Box::pin(in_workspace(settings, async |workspace| invocation.work(fetch(workspace).await, workspace).await)).await
+    Box::pin(in_workspace(settings, by, async |workspace| invocation.work(fetch(workspace).await, workspace).await))
+        .await
 }
 
 /// Runs the share of an order that the dispatch document gives to this instance.
@@ -104,20 +105,29 @@ pub async fn handle_share(
     let desk = Desk::Signed(SignedDesk { http: http.clone(), document, share, urls });
     let invocation = Invocation { desk, settings, name, by, lambda_deadline: None };
     let fetch = async |workspace: &Workspace| fetch::by_urls(&http, document, urls, workspace).await;
-    Box::pin(in_workspace(settings, async |workspace| invocation.work(fetch(workspace).await, workspace).await)).await
+    Box::pin(in_workspace(settings, by, async |workspace| invocation.work(fetch(workspace).await, workspace).await))
+        .await
 }
 
 /// Gives an invocation a folder of its own and clears everything away that it leaves.
+///
+/// On Lambda the next order runs in the same environment and is maybe somebody else's. So there everything goes that
+/// commands may have written; a build's container and an instance's folders are not the worker's to empty.
 async fn in_workspace(
     settings: &Settings,
+    by: &Executor,
     work: impl AsyncFnOnce(&Workspace) -> Result<Report, WorkerError>,
 ) -> Result<Report, WorkerError> {
-    kill_leftovers().await?;
+    let clear = async |workspace: Option<Workspace>| {
+        kill_leftovers().await?;
+        workspace.map_or(Ok(()), Workspace::remove)?;
+        if matches!(by, Executor::Lambda(_)) { workspace::clear(&settings.scratch) } else { Ok(()) }
+            .map_err(WorkerError::from)
+    };
+    clear(None).await?;
     let workspace = Workspace::create(&settings.scratch, settings.user.as_ref())?;
     let report = work(&workspace).await;
-    let cleared =
-        kill_leftovers().await.map_err(WorkerError::from).and_then(|_| workspace.remove().map_err(WorkerError::from));
-    if let Err(error) = cleared {
+    if let Err(error) = clear(Some(workspace)).await {
         tracing::error!(%error, "this environment is not used again");
         // The result stands, or the watchdog will see to it: a fresh environment is worth more than a kind end.
         std::process::exit(1);

@@ -3,10 +3,11 @@
 use std::{
     fs::{self, Permissions},
     io,
-    os::unix::fs::PermissionsExt,
+    os::unix::fs::{MetadataExt as _, PermissionsExt as _},
     path::{Path, PathBuf},
 };
 
+use nix::unistd::geteuid;
 use tempfile::TempDir;
 
 use crate::user::CommandUser;
@@ -69,12 +70,33 @@ impl Drop for Workspace {
     }
 }
 
+/// Removes what commands left beside their own folder: everything in `parent` that belongs to this process's user.
+///
+/// For a `parent` that is the worker's alone, as `/tmp` is on Lambda.
+pub(crate) fn clear(parent: &Path) -> io::Result<()> {
+    let me = geteuid().as_raw();
+    for entry in fs::read_dir(parent)? {
+        let path = entry?.path();
+        if fs::symlink_metadata(&path)?.uid() == me {
+            remove_tree(&path)?;
+        }
+    }
+    Ok(())
+}
+
 /// Removes a folder whatever its modes and however deep it is.
 ///
 /// `remove_dir_all` gives up at a folder without permissions, and keeps a file open for each level. Here every folder
 /// that is found is opened up and moved to the top first, so that no path is longer than two names and nothing
 /// recurses. Links are removed and never followed.
 fn remove_tree(root: &Path) -> io::Result<()> {
+    // Commands may have moved the root itself away, or put something else in its place.
+    match fs::symlink_metadata(root) {
+        Ok(found) if found.is_dir() => {}
+        Ok(_) => return fs::remove_file(root),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(error),
+    }
     let mut moved = 0_u64;
     let mut waiting = vec![root.to_owned()];
     // The root is looked at first, and again when all that was moved into it is gone.

@@ -17,6 +17,7 @@ mod entry;
 mod environment;
 mod figures;
 mod fleets;
+mod isolation;
 mod large;
 mod lease;
 mod logs;

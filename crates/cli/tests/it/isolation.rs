@@ -1,0 +1,67 @@
+//! One worker process runs one order after another, whoever sent them: what a hostile order leaves must be gone when the
+//! next one begins, and that one must run as if it were the first.
+
+use crate::support::{Stack, aws_exe::processes_of, expect::expect_success, job};
+
+/// Shows whatever another order may have left: in the folder that all invocations of a worker have theirs in (on Lambda
+/// `/tmp`), in its own folders, in its environment.
+const LOOK: [&str; 3] = [
+    "mine=$(basename \"$(dirname \"$TMPDIR\")\"); ls -A \"$TMPDIR/../..\" | grep -vx \"$mine\" | sed 's/^/left: /'",
+    "find . \"$HOME\" \"$TMPDIR\" -mindepth 1 | sed 's/^/left: /'",
+    "env | grep '^LEFT' | sed 's/^/left: /'; true",
+];
+
+/// A name, and the commands of an order that does this. `$ALL` is the folder of all invocations, `$MINE` its own in it.
+const HOSTILE: &[(&str, &str)] = &[
+    (
+        "daemon",
+        "setsid sh -c 'trap \"\" INT TERM HUP; while :; do echo x >> $ALL/alive; sleep 0.05; done' > /dev/null 2>&1 &",
+    ),
+    ("double fork", "( ( setsid sh -c 'while :; do mkdir -p $ALL/again; sleep 0.05; done' > /dev/null 2>&1 & ) & )"),
+    ("forks all the while", "setsid sh -c 'while :; do setsid sleep 1000 & sleep 0.01; done' > /dev/null 2>&1 &"),
+    ("a file for the next", "echo left > $ALL/left; echo left > $ALL/.hidden; ln $ALL/left $MINE/linked"),
+    ("a folder that is locked", "mkdir -p $ALL/a/b/c && touch $ALL/a/b/c/d && chmod 000 $ALL/a/b/c $ALL/a/b $ALL/a"),
+    ("its own folder locked", "chmod 000 $TMPDIR $HOME . $MINE"),
+    ("its own folder moved", "mv $MINE $ALL/moved"),
+    ("its own folder gone", "rm -rf $MINE"),
+    ("a file for its own folder", "rm -rf $MINE && echo left > $MINE"),
+    ("a link for its own folder", "mv $MINE $ALL/moved && ln -s $OUTSIDE $MINE"),
+    (
+        "links",
+        "ln -s $OUTSIDE $ALL/folder; ln -s $OUTSIDE $MINE/folder; ln -s /nowhere $ALL/dangling; ln -s $ALL $ALL/loop",
+    ),
+    ("pipes and sockets", "mkfifo $ALL/pipe $MINE/pipe; chmod 000 $ALL/pipe"),
+    (
+        "a folder that looks like an order's",
+        "mkdir -p $ALL/order-abcdef/code && echo left > $ALL/order-abcdef/code/left",
+    ),
+    (
+        "names that are hard to say",
+        "touch \"$ALL/$(printf 'a\\nb')\" \"$ALL/$(printf '\\377')\" \"$ALL/-rf\" \"$ALL/*\"",
+    ),
+    ("a deep tree", "cd $ALL; for i in $(seq 400); do mkdir 0123456789 && cd -P 0123456789 || break; done"),
+    ("a large file", "head -c 100000000 /dev/zero > $ALL/large; head -c 100000000 /dev/zero > $MINE/large"),
+    ("a file without a name", "exec 3> $ALL/open; rm $ALL/open; setsid sh -c 'sleep 1000' > /dev/null 2>&1 &"),
+];
+
+#[tokio::test]
+async fn a_hostile_order_leaves_nothing_to_the_next() {
+    let stack = Stack::start().concurrency(1).await;
+    let outside = stack.new_folder("outside");
+    std::fs::write(outside.join("precious"), "mine").unwrap();
+    for (what, hostile) in HOSTILE {
+        let places = format!(
+            "export LEFT=over ALL=\"$(cd \"$TMPDIR/../..\" && pwd -P)\" MINE=\"$(cd \"$TMPDIR/..\" && pwd -P)\" OUTSIDE='{}'",
+            outside.display()
+        );
+        // Whether it succeeds is its own affair.
+        let run = stack.submit(&job().order("hostile").cmds([format!("{places}; {hostile}")])).await;
+        run.done().await;
+        let run = stack.submit(&job().order("next").cmds(LOOK)).await;
+        expect_success(&run).await;
+        assert_eq!(run.result_of("next").await["log"], "", "after: {what}");
+        assert_eq!(std::fs::read_to_string(outside.join("precious")).unwrap(), "mine", "{what}");
+    }
+    let commands: Vec<_> = processes_of(stack.marker()).into_iter().filter(|line| !line.contains("aws-exe")).collect();
+    assert_eq!(commands, [""; 0]);
+}
