@@ -6,6 +6,8 @@ set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 # shellcheck source=scripts/lib/stack.sh
 source "$root/scripts/lib/stack.sh"
+# shellcheck source=scripts/lib/python_tools.sh
+source "$root/scripts/lib/python_tools.sh"
 
 # Where the image has the workers for instances, see docker/README.md.
 readonly WORKERS_IN_IMAGE=/usr/local/lib/aws-exe/worker
@@ -127,7 +129,7 @@ apply() {
         terraform_in "$module" plan -input=false -lock=false "$@" >&2
         return
     fi
-    terraform_in "$module" plan -input=false "-out=$plan" "$@" >&2
+    change "$module" plan -input=false "-out=$plan" "$@" >&2
     shown=$(terraform_in "$module" show -no-color "$plan")
     lost=$(grep -E '^ +# aws_(dynamodb_table|kms_key|s3_bucket)\.[^ ]+ (will be destroyed|must be replaced)' <<< "$shown" || true)
     if [ -n "$lost" ]; then
@@ -135,7 +137,7 @@ apply() {
         give_up "nothing was changed in infra/$module, because data would be lost. Is a --var-file missing that was given" \
             "before? Whoever means it applies the module by hand.$(printf '\n%s' "$lost")"
     fi
-    terraform_in "$module" apply -input=false "$plan" >&2
+    change "$module" apply -input=false "$plan" >&2
     rm -f "$plan"
 }
 
@@ -176,7 +178,8 @@ fi
 work=${CARGO_TARGET_DIR:-$root/target}/deploy/$state_bucket
 mkdir -p "$work"
 work=$(cd "$work" && pwd)
-commit=$(git -C "$root" rev-parse HEAD)
+commit=$(git -C "$root" rev-parse --verify HEAD) ||
+    give_up "$root is no clone: which image belongs to it is told by its commit. Clone the repository instead of downloading it"
 say "account $account, region $region, prefix $prefix, state in $state_bucket"
 if [ -z "$image_tag" ]; then say "image of commit $commit"; else say "image $image_tag"; fi
 
@@ -367,16 +370,10 @@ say "instances fetch these workers from now on"
 if [ "$smoke" = true ]; then
     section "smoke tests"
     need_program python3 "install Python 3.9 or later, or leave the smoke tests out by --skip-smoke"
-    python=python3
-    if ! python3 -c 'import boto3' 2> /dev/null; then
-        python=$work/../smoke/bin/python
-        if ! "$python" -c 'import boto3' 2> /dev/null; then
-            python3 -m venv "$work/../smoke"
-            "$work/../smoke/bin/pip" install --quiet --disable-pip-version-check boto3 >&2
-        fi
-    fi
+    # Pinned, whatever Python has: distributions bring a boto3 that is too old to know all that is looked at.
+    python_tools "$work/../smoke" "$root/scripts/requirements/smoke.txt"
     terraform_in 02-deploy output -json > "$work/outputs.json"
-    "$python" "$root/tests/smoke/smoke.py" --stack "$work/outputs.json" >&2
+    "$work/../smoke/bin/python" "$root/tests/smoke/smoke.py" --stack "$work/outputs.json" >&2
 fi
 
 section "deployed"

@@ -85,6 +85,26 @@ if ! bucket_is_there "$state_bucket" "$account"; then
     exit 0
 fi
 
+# A bucket that was given may be another's, and hold more than this stack: that never goes with it. `--delimiter` makes it
+# one line a folder, old versions included. One without a folder of infra/00-bootstrap was made elsewhere, unless it has
+# the name that only scripts/deploy.sh gives; then an earlier removal was cut off when that folder was gone already.
+if [ "$everything" = true ]; then
+    usual=$("$root/scripts/generate_bucket_name.sh" --prefix "$prefix" --region "$region" --account "$account")
+    folders=$(aws s3api list-object-versions --bucket "$state_bucket" --delimiter / --output text \
+        --query '[CommonPrefixes[].Prefix, Versions[].Key, DeleteMarkers[].Key][]')
+    own=false
+    if [ "$state_bucket" = "$usual" ]; then own=true; fi
+    for folder in $folders; do
+        case $folder in
+            00-bootstrap/) own=true ;;
+            01-ecr/ | 02-deploy/ | archive/ | None) ;;
+            *) give_up "the bucket $state_bucket holds more than this stack (there is $folder in it): leave --everything out" ;;
+        esac
+    done
+    [ "$own" = true ] || give_up "the bucket $state_bucket was made elsewhere, not by infra/00-bootstrap: leave --everything out," \
+        "and whoever made it may remove it"
+fi
+
 # ── May it go? ────────────────────────────────────────────────────────────────────────────────────────────────────────
 say "This removes from $region of account $account:"
 say "  - the stack $prefix: functions, API, tables, queues, buckets with all logs and results; jobs that run are ended"
@@ -133,7 +153,7 @@ remove_stack() {
                 say "emptied $bucket"
             fi
         done
-        if terraform_in 02-deploy destroy -input=false -auto-approve "${variables[@]}" >&2; then return; fi
+        if change 02-deploy destroy -input=false -auto-approve "${variables[@]}" >&2; then return; fi
         [ "$attempt" = 1 ] || give_up "the stack is not gone; what is left shows above. Run this again when that is solved"
         say "not all of it could be removed; trying once more"
     done
@@ -169,7 +189,7 @@ elif managed 01-ecr; then
     elif [[ $said != *RepositoryNotFoundException* ]]; then
         give_up "failed to delete the repository $prefix: $said"
     fi
-    terraform_in 01-ecr destroy -input=false -auto-approve "-var=prefix=$prefix" "-var=region=$region" >&2
+    change 01-ecr destroy -input=false -auto-approve "-var=prefix=$prefix" "-var=region=$region" >&2
 else
     say "there is none"
 fi
@@ -195,7 +215,7 @@ if [ "$everything" = true ]; then
         done <<< "$resources"
         # Without github_repository the module has no role; what is in the state then goes. The bucket is not there for
         # it.
-        terraform_in 00-bootstrap destroy -input=false -auto-approve "-var=prefix=$prefix" "-var=region=$region" \
+        change 00-bootstrap destroy -input=false -auto-approve "-var=prefix=$prefix" "-var=region=$region" \
             "-var=state_bucket=$state_bucket" >&2
     fi
     empty_bucket "$state_bucket"

@@ -5,7 +5,7 @@
 # python_tools FOLDER REQUIREMENTS: makes FOLDER hold exactly what the file pins, unless it does already.
 python_tools() {
     local folder=$1 requirements=$2
-    if cmp --silent "$requirements" "$folder/installed.txt"; then return; fi
+    if cmp -s "$requirements" "$folder/installed.txt"; then return; fi
     if ! python3 -c 'import ensurepip, venv' 2> /dev/null; then
         echo "error: there is no python3 with venv; on Debian: apt-get install python3-venv" >&2
         return 1

@@ -69,7 +69,8 @@ check_ecr_url() {
 current_account() {
     local account
     account=$(aws sts get-caller-identity --query Account --output text) ||
-        give_up "there are no credentials that AWS takes: log in first, as with \`aws sso login\`"
+        give_up "AWS does not tell whose credentials these are; why shows above. Without any, or when they have expired:" \
+            "log in, as with \`aws sso login\`. If it cannot be reached: is the region right?"
     [[ $account =~ ^[0-9]{12}$ ]] || give_up "AWS named the account \`$account\`, which is none"
     printf '%s' "$account"
 }
@@ -98,14 +99,58 @@ terraform_in() {
     TF_DATA_DIR=$work/$module/data TF_IN_AUTOMATION=1 "$TERRAFORM" "-chdir=$root/infra/$module" "$@"
 }
 
-# init_module MODULE [OPTION …]: with the state in the state bucket. Needs $state_bucket and $region as well.
+# init_module MODULE [OPTION …]: with the state in the state bucket. Needs $state_bucket and $region as well; nothing is
+# written there if $only_plan is true.
 # shellcheck disable=SC2154 # these are the caller's
 init_module() {
     local module=$1
     shift
+    keep_unsaved_state "$module"
     mkdir -p "$work/$module"
     "$root/scripts/generate_backend.sh" "$state_bucket" "$module" "$region" > "$work/$module/backend.hcl"
     terraform_in "$module" init -input=false -reconfigure "-backend-config=$work/$module/backend.hcl" "$@" >&2
+    if [ ! -e "$work/$module/errored.tfstate" ]; then return; fi
+    if [ "${only_plan:-false}" = true ]; then
+        say "an earlier run could not save the state of infra/$module. That is done first without --plan; what follows is not the plan"
+    else
+        save_unsaved_state "$module"
+    fi
+}
+
+# Terraform that cannot save the state at its end, as its credentials have expired meanwhile, leaves it as
+# `errored.tfstate` in the module's folder. It is kept by stack, as one clone may serve several.
+keep_unsaved_state() {
+    if [ -e "$root/infra/$1/errored.tfstate" ]; then
+        mkdir -p "$work/$1"
+        mv "$root/infra/$1/errored.tfstate" "$work/$1/errored.tfstate"
+    fi
+}
+
+# save_unsaved_state MODULE: brings into the bucket what an earlier run could not. Without it all that this run made would
+# be made a second time. Terraform refuses a state that is older than the one in the bucket, or another stack's.
+save_unsaved_state() {
+    local unsaved=$work/$1/errored.tfstate
+    change "$1" state push "$unsaved" >&2 ||
+        give_up "an earlier run could not save the state of infra/$1, and what it left in $unsaved is not taken now; why shows above"
+    rm -f "$unsaved"
+    say "saved the state of infra/$1, which an earlier run could not"
+}
+
+# change MODULE SUBCOMMAND …: terraform_in for what takes the lock of the state. When it fails, says what that leaves to do.
+change() {
+    local module=$1 status=0
+    terraform_in "$@" || status=$?
+    if [ "$status" = 0 ]; then return; fi
+    if [ -e "$root/infra/$module/errored.tfstate" ]; then
+        keep_unsaved_state "$module"
+        say "The state of infra/$module could not be saved. It is in $work/$module/errored.tfstate: run this again on this machine."
+    fi
+    if aws s3api head-object --bucket "$state_bucket" --key "$module/terraform.tfstate.tflock" > /dev/null 2>&1; then
+        say "The state of infra/$module is locked; by whom and since when shows above, or when this is run again. Whoever is at" \
+            "work unlocks it at the end. If nobody is, because an earlier run was cut off:"
+        say "  $(printf 'TF_DATA_DIR=%q %q -chdir=%q force-unlock' "$work/$module/data" "$TERRAFORM" "$root/infra/$module") LOCK_ID"
+    fi
+    return "$status"
 }
 
 # managed MODULE [TYPE]: whether the state of an initialised module has anything in it, or anything of that type.

@@ -9,6 +9,7 @@ DEPLOY_TEST_SITES=all lets every call of a deployment and of a removal fail once
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -61,7 +62,7 @@ class World:
         self.write(
             account=ACCOUNT, buckets={}, owners={}, versioning="Enabled", repositories={}, oidc=[], policies=[], executions=[],
             parameters=[], applied={}, backends={}, terraform_version="1.10.0", logged_in="", containers=[], changes="", shown="",
-            broken_worker=False, late_log=False, smoke_tests=0, calls=0, fail_at=0, fail_how="before",
+            broken_worker=False, late_log=False, loses_state_of=None, smoke_tests=0, calls=0, fail_at=0, fail_how="before",
         )  # fmt: skip
 
     def remove(self) -> None:
@@ -199,9 +200,9 @@ class Deploy(Scripts):
         self.assertGreater(len(calls), 30)
 
         def told(call: List[str], first: "subprocess.CompletedProcess[str]", lasting: Dict[str, Any]) -> Optional[str]:
-            # Whether it is there already is asked about workers and boto3: a failure is a no. And a container that
-            # could not be removed is left on this machine, not in AWS.
-            unheard = call[:2] in (["docker", "rm"], ["python3", "-c"]) or call[:3] == ["aws", "s3api", "head-object"]
+            # Whether it is there already is asked about workers: a failure is a no. And a container that could not be
+            # removed is left on this machine, not in AWS.
+            unheard = call[:2] == ["docker", "rm"] or call[:3] == ["aws", "s3api", "head-object"]
             if first.returncode == 0 and not unheard:
                 return f"nobody noticed\n{first.stderr}"
             lasting["containers"] = []
@@ -313,12 +314,63 @@ class Deploy(Scripts):
         given = self.world.read()["applied"]["02-deploy"]["given"]
         self.assertEqual((given["log_level"], given["prefix"]), ("debug", "exe-sys"))
 
-    def test_a_local_state_of_the_bootstrap_is_moved(self) -> None:
-        # In a copy: the state would lie in this repository.
-        copy = self.world.folder / "copy"
+    def copy(self) -> Path:
+        """Of the repository, for what Terraform leaves in a module's folder."""
+        copy = self.world.folder / "a copy"
         shutil.copytree(ROOT / "scripts", copy / "scripts")
         shutil.copytree(ROOT / "infra", copy / "infra", ignore=shutil.ignore_patterns(".terraform*"))
         (copy / "tests" / "smoke").mkdir(parents=True)
+        return copy
+
+    def test_a_state_that_could_not_be_saved_is_saved_by_the_next_run(self) -> None:
+        copy = self.copy()
+        command = (str(copy / "scripts" / "deploy.sh"), "--region", "eu-west-1")
+        self.world.write(loses_state_of="02-deploy")
+        lost = self.world.run(*command)
+        self.assertEqual(lost.returncode, 1)
+        self.assertIn("The state of infra/02-deploy could not be saved", lost.stderr)
+        self.assertNotIn("02-deploy", self.world.read()["applied"])
+        unsaved = self.world.folder / "target" / "deploy" / STATE / "02-deploy" / "errored.tfstate"
+        self.assertTrue(unsaved.exists(), "kept by stack")
+        self.assertFalse((copy / "infra" / "02-deploy" / "errored.tfstate").exists())
+
+        # It was not unlocked either. The command that is told is one for the shell, blanks and all.
+        again = self.world.run(*command)
+        self.assertEqual(again.returncode, 1)
+        self.assertIn("is not taken now", again.stderr)
+        (told,) = re.findall("^  TF_DATA_DIR=.*$", again.stderr, re.MULTILINE)
+        data, program, folder, verb, lock_id = shlex.split(told)
+        self.assertEqual((program, verb, lock_id), ("terraform", "force-unlock", "LOCK_ID"))
+        self.assertEqual(folder, f"-chdir={copy}/infra/02-deploy")
+        self.assertEqual(data, f"TF_DATA_DIR={unsaved.parent}/data")
+        self.assertTrue(unsaved.exists())
+
+        world = self.world.read()
+        world["buckets"][STATE].remove("02-deploy/terraform.tfstate.tflock")
+        self.world.write(buckets=world["buckets"])
+        shown = self.world.run(*command, "--plan")
+        self.assertIn("what follows is not the plan", shown.stderr)
+        self.world.forget_calls()
+        self.run_well(*command)
+        told_of = [call[2] for call in self.world.calls() if call[1:2] == [f"-chdir={copy}/infra/02-deploy"]]
+        self.assertLess(told_of.index("state"), told_of.index("plan"), "pushed before anything is planned")
+        self.assertFalse(unsaved.exists())
+
+    def test_a_lock_that_is_held_is_explained(self) -> None:
+        self.run_well("deploy.sh", "--region", "eu-west-1")
+        world = self.world.read()
+        world["buckets"][STATE].append("01-ecr/terraform.tfstate.tflock")
+        self.world.write(buckets=world["buckets"])
+        for script, more in (("deploy.sh", ()), ("teardown.sh", ("--yes",))):
+            with self.subTest(script=script):
+                done = self.world.run(script, "--region", "eu-west-1", *more)
+                self.assertEqual(done.returncode, 1)
+                self.assertIn("The state of infra/01-ecr is locked", done.stderr)
+        # Reading takes no lock.
+        self.run_well("deploy.sh", "--region", "eu-west-1", "--plan")
+
+    def test_a_local_state_of_the_bootstrap_is_moved(self) -> None:
+        copy = self.copy()
         state = copy / "infra" / "00-bootstrap" / "terraform.tfstate"
         state.write_text("{}")
         done = self.world.run(str(copy / "scripts" / "deploy.sh"), "--region", "eu-west-1")
@@ -381,6 +433,27 @@ class Teardown(Scripts):
         # And once more there is nothing to be found.
         done = self.run_well("teardown.sh", "--region", "eu-west-1", "--yes", "--everything")
         self.assertIn("there is no bucket", done.stderr)
+
+    def test_a_state_bucket_that_is_not_this_stacks_own_is_never_removed(self) -> None:
+        world = self.world.read()
+        for keys, why in (
+            (["01-ecr/terraform.tfstate", "02-deploy/terraform.tfstate"], "was made elsewhere"),
+            (["00-bootstrap/applied", "network/terraform.tfstate"], "there is network/ in it"),
+            (["00-bootstrap/applied", "readme.txt"], "there is readme.txt in it"),
+        ):
+            with self.subTest(keys=keys):
+                self.world.write(buckets={**world["buckets"], "company-state": keys})
+                self.world.forget_calls()
+                command = ("teardown.sh", "--region", "eu-west-1", "--state-bucket", "company-state", "--yes", "--everything")
+                done = self.world.run(*command)
+                self.assertEqual(done.returncode, 1)
+                self.assertIn(why, done.stderr)
+                self.assertEqual([call for call in self.world.calls() if changes(call)], [], "before anything is removed")
+
+        # One that was given its name and is this stack's goes.
+        self.world.write(buckets={**world["buckets"], "company-state": ["00-bootstrap/applied", "archive/teardown-dev.tar.gz"]})
+        self.run_well(*command)
+        self.assertNotIn("company-state", self.world.read()["buckets"])
 
     def test_a_log_that_comes_late_is_removed_as_well(self) -> None:
         self.world.write(late_log=True)

@@ -106,6 +106,9 @@ def aws() -> None:
         name, key = remote[len("s3://") :].split("/", 1)
         assert Path(local).is_file(), local
         put(name, key)
+    elif what == "s3api list-object-versions" and option("--delimiter"):
+        # What is not in a folder has no slash after it.
+        print("\t".join(sorted({re.sub("/.*", "/", key) for key in bucket("ListObjectVersions")})))
     elif what == "s3api list-object-versions":
         # Two a page, so that there is more than one.
         found = [{"Key": key, "VersionId": "1"} for key in bucket("ListObjectVersions")[:2]]
@@ -235,6 +238,10 @@ def terraform() -> None:
     if WORLD["backends"].get(module) not in WORLD["buckets"]:
         fail("Error: Backend initialization required", 1)
     applied = WORLD["applied"].get(module)
+    lock = f"{module}/terraform.tfstate.tflock"
+    locks = command in ("plan", "apply", "destroy") or ARGS[1:3] in (["state", "push"], ["state", "rm"])
+    if locks and "-lock=false" not in ARGS and lock in WORLD["buckets"][WORLD["backends"][module]]:
+        fail("Error: Error acquiring the state lock", 1)
     if command == "plan":
         if option("-out"):
             Path(option("-out")).write_text(json.dumps(variables()))
@@ -242,8 +249,15 @@ def terraform() -> None:
             assert "-lock=false" in ARGS, "a plan that is only shown must write no lock"
     elif command == "show":
         print(WORLD["shown"])
+    elif command == "apply" and module == WORLD["loses_state_of"]:
+        WORLD["loses_state_of"] = None
+        Path(option("-chdir"), "errored.tfstate").write_text(Path(ARGS[-1]).read_text())
+        put(WORLD["backends"][module], lock)
+        fail("Error: Failed to persist state to backend", 1)
     elif command == "apply":
         apply(module, json.loads(Path(ARGS[-1]).read_text()))
+    elif command == "state" and ARGS[2] == "push":
+        apply(module, json.loads(Path(ARGS[3]).read_text()))
     elif command == "output":
         found = outputs(module, applied["given"]) if applied and applied["resources"] else {}
         if "-raw" in ARGS:
@@ -334,11 +348,21 @@ def git() -> None:
 
 
 def python3() -> None:
-    if ARGS[0].endswith("smoke.py"):
+    if ARGS[:2] == ["-m", "venv"]:
+        folder = Path(ARGS[2], "bin")
+        folder.mkdir(parents=True, exist_ok=True)
+        for name in ("python", "pip"):
+            folder.joinpath(name).unlink(missing_ok=True)
+            folder.joinpath(name).symlink_to(sys.argv[0])
+    elif ARGS[0].endswith("smoke.py"):
         assert json.loads(Path(option("--stack")).read_text())["api_url"]["value"] == "https://api.example"
         WORLD["smoke_tests"] += 1
-    elif ARGS != ["-c", "import boto3"]:
+    elif ARGS != ["-c", "import ensurepip, venv"]:
         fail(f"the stand-in for python3 does not know {ARGS}")
+
+
+def pip() -> None:
+    assert ARGS[0] == "install" and "--require-hashes" in ARGS, "what is installed is pinned"
 
 
 def main() -> None:
@@ -350,7 +374,8 @@ def main() -> None:
     try:
         if fails and WORLD["fail_how"] == "before":
             fail("the stand-in was told to fail here", 77)
-        {"aws": aws, "terraform": terraform, "docker": docker, "git": git, "python3": python3}[NAME]()
+        {"aws": aws, "terraform": terraform, "docker": docker, "git": git, "python3": python3, "python": python3,
+         "pip": pip}[NAME]()  # fmt: skip
     except SystemExit as exit_:
         code = int(exit_.code or 0)
     (FOLDER / "world.json").write_text(json.dumps(WORLD, indent=1))
