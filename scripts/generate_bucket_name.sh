@@ -43,7 +43,8 @@ check_prefix "$prefix"
 check_region "$region"
 if [ -z "$account" ]; then
     need_program aws "install the AWS CLI, or give --account"
-    account=$(current_account)
+    # In that region, as other partitions (China, GovCloud) have accounts of their own.
+    account=$(AWS_REGION=$region AWS_DEFAULT_REGION=$region current_account)
 fi
 check_account "$account"
 

@@ -487,10 +487,27 @@ class Arguments(Scripts):
             self.assertEqual(self.world.calls(), [], "nothing is asked before the arguments are right")
 
     def test_each_script_tells_how_it_is_used(self) -> None:
-        for script in ("deploy.sh", "teardown.sh", "generate_backend.sh", "generate_tfvars.sh", "generate_bucket_name.sh",
-                       "mark_deployed.sh", "check-infra"):  # fmt: skip
-            done = self.run_well(script, "--help")
-            self.assertIn(f"usage: scripts/{script}", done.stdout)
+        scripts = sorted(path.name for path in (ROOT / "scripts").iterdir() if path.is_file() and os.access(path, os.X_OK))
+        self.assertGreater(len(scripts), 15)
+        # Where nothing is installed: whoever asks may be about to find out what is needed.
+        bare = self.world.folder / "bare"
+        bare.mkdir()
+        for name in ("bash", "cat", "dirname"):
+            (bare / name).symlink_to(shutil.which(name) or name)
+        for script in scripts:
+            with self.subTest(script=script):
+                done = subprocess.run(
+                    [str(ROOT / "scripts" / script), "--help"], env={"PATH": str(bare)}, capture_output=True, text=True,
+                    timeout=LIMIT, cwd=self.world.folder, check=False,
+                )  # fmt: skip
+                self.assertEqual((done.returncode, done.stderr), (0, ""))
+                self.assertIn(f"usage: scripts/{script}", done.stdout.replace("Usage", "usage"))
+
+    def test_what_people_run_does_not_need_a_newer_bash_than_that_of_macos(self) -> None:
+        newer = re.compile(r"\b(mapfile|readarray|declare -A|local -n|coproc)\b|\$\{\w+(,,?|\^\^?|@[A-Z])\}|;;&|&>>|\|&")
+        for path in sorted((ROOT / "scripts").rglob("*.sh")):
+            with self.subTest(path=path.name):
+                self.assertEqual(newer.findall(path.read_text(encoding="utf-8")), [])
 
     def test_wrong_arguments_of_deploy_and_teardown(self) -> None:
         for script in ("deploy.sh", "teardown.sh"):
