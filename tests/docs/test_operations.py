@@ -1,8 +1,10 @@
 """Holds docs/OPERATIONS.md against what is there: the functions' log lines, the AWS CLI's commands, the embedded AWS.
 
 - Every warning and error that a function logs is explained, and every line that is explained is logged.
-- With botocore installed, every command's operation and flags are the service's.
-- With AWS_EXE (a binary of the engine) and an `aws` on the PATH, the commands that the embedded AWS answers are run.
+- With botocore installed, every command's operation and flags are the service's, and every query finds something in an
+  answer of the service's shape; also those of the other documents.
+- With AWS_EXE (a binary of the engine) and an `aws` on the PATH, the commands that the embedded AWS answers are run, and
+  so is the first job of docs/DEPLOY.md.
 """
 
 from __future__ import annotations
@@ -21,18 +23,27 @@ from typing import Any, Dict, List, Optional, Tuple
 
 try:
     import botocore.session
+    import jmespath
 except ImportError:
     botocore = None
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs/OPERATIONS.md").read_text(encoding="utf-8")
+DEPLOY = (ROOT / "docs/DEPLOY.md").read_text(encoding="utf-8")
 # What runs as a function or as a worker. What the command line alone says is read by whoever typed it.
 CRATES = ("common", "init_job", "ssm_config", "orchestrator", "watchdog_check", "worker", "cli")
 LOGGED = re.compile(r"tracing::(warn|error)!\((?P<arguments>(?:[^()\"]|\([^()]*\)|\"(?:[^\"\\]|\\.)*\")*)\)", re.S)
 # Services of which the embedded AWS has nothing, or not what the page uses.
 NOT_EMBEDDED = ("cloudwatch", "logs", "sqs", "ce", "service-quotas", "lambda get-account-settings")
+# What queries look for by its value.
+USUAL = {
+    # https://docs.aws.amazon.com/codebuild/latest/userguide/limits.html
+    "QuotaName": "Concurrently running builds for Linux/Small environment",
+    "RoleName": "exe-sys-worker-eu-west-1", "PolicyName": "exe-sys-reader-eu-west-1",
+    "name": "first-0000-0123abcd", "Comment": "first:0001",
+}  # fmt: skip
 # Flags that are the CLI's own.
-CLI_FLAGS = {"query", "output", "max-items"}
+CLI_FLAGS = {"query", "output", "max-items", "cli-input-json"}
 # Far more than each command takes; only what hangs meets it.
 LIMIT = 300
 
@@ -47,12 +58,12 @@ def logged() -> List[str]:
     return found
 
 
-def blocks() -> List[Tuple[str, str]]:
-    """The page's shell commands, each block with the heading above it."""
+def blocks(page: str = PAGE) -> List[Tuple[str, str]]:
+    """A page's shell commands, each block with the heading above it."""
     found: List[Tuple[str, str]] = []
     inside: Optional[List[str]] = None
     heading = ""
-    for line in PAGE.splitlines():
+    for line in map(str.strip, page.splitlines()):
         if inside is None and line.startswith("#"):
             heading = line.lstrip("# ")
         elif inside is None and line == "```sh":
@@ -77,6 +88,27 @@ def commands(block: str) -> List[str]:
     ]
 
 
+def every_command() -> List[str]:
+    """Those of all documents."""
+    pages = [path.read_text(encoding="utf-8") for path in sorted(ROOT.rglob("*.md")) if "target" not in path.parts]
+    return [words for page in pages for _, block in blocks(page) for words in commands(block)]
+
+
+def sample(shape: Any, name: str = "", depth: int = 0) -> Any:
+    """An answer of this shape with one of each; a text is its own name, unless those who make it have a usual one."""
+    if depth > 8:
+        return None
+    if shape.type_name == "structure":
+        return {key: sample(member, key, depth + 1) for key, member in shape.members.items()}
+    if shape.type_name == "list":
+        return [sample(shape.member, name, depth + 1)]
+    if shape.type_name == "map":
+        return {}
+    if shape.type_name == "string":
+        return USUAL.get(name, name)
+    return {"boolean": True}.get(shape.type_name, 1)
+
+
 class Page(unittest.TestCase):
     def test_every_warning_and_error_is_explained(self) -> None:
         texts = logged()
@@ -97,21 +129,30 @@ class Page(unittest.TestCase):
         if botocore is None:
             self.skipTest("botocore is not installed")
         session = botocore.session.get_session()
-        every = [words for _, block in blocks() for words in commands(block)]
-        self.assertGreater(len(every), 30)
+        every = every_command()
+        self.assertGreater(len(every), 40)
         for words in every:
             service, operation = words.split()[:2]
             if service == "s3":
                 continue
             model = session.get_service_model("s3" if service == "s3api" else service)
-            names = {re.sub("[^a-z]", "", name.lower()): name for name in model.operation_names}
+            names = {re.sub("[^a-z0-9]", "", name.lower()): name for name in model.operation_names}
             self.assertIn(operation.replace("-", ""), names, words)
-            shape = model.operation_model(names[operation.replace("-", "")]).input_shape
+            operation_model = model.operation_model(names[operation.replace("-", "")])
+            shape = operation_model.input_shape
             members = {name.lower() for name in shape.members} if shape else set()
             # A query is in quotes; flags are not.
             bare = re.sub(r"\"(?:[^\"\\]|\\.)*\"|'[^']*'", "", words)
-            for flag in re.findall(r"--([a-z0-9-]+)", bare):
+            for flag in re.findall(r"(?<!\S)--([a-z0-9-]+)", bare):
                 self.assertTrue(flag in CLI_FLAGS or flag.replace("-", "") in members, f"--{flag}: {words}")
+            query = re.search(r"--query (?:'([^']*)'|\"((?:[^\"\\]|\\.)*)\"|(\S+))", words)
+            if query and service != "dynamodb":
+                # Items of a table have no shape; those commands are run below.
+                text = (query[1] or query[2] or query[3]).replace("$RUN", "first")
+                with self.subTest(query=text):
+                    found = jmespath.search(text, sample(operation_model.output_shape))
+                    self.assertTrue(found or found == 0, found)
+                    self.assertNotIn("null", json.dumps(found), "each field is one of the answer's")
 
 
 JOB: Dict[str, Any] = {
@@ -184,6 +225,22 @@ class Embedded(unittest.TestCase):
         (first,) = (block for heading, block in blocks() if heading.startswith("1. "))
         local = first.replace("eu-central-1", "us-east-1").replace("the-run-id", run)
         return local.replace("-internal-$ACCOUNT-$REGION", "-internal").replace("-done-$ACCOUNT-$REGION", "-done")
+
+    def test_the_first_job_of_a_deployment(self) -> None:
+        (submit, look, signed) = (block for heading, block in blocks(DEPLOY) if heading == "The first job")
+        self.environment["AWS_DEFAULT_REGION"] = "us-east-1"
+        self.environment["API_URL"] = self.environment["AWS_ENDPOINT_URL"]
+        answer = self.shell(submit).splitlines()[-1]
+        self.assertEqual(json.loads(answer)["run_id"], "first")
+        self.there("exe-sys-done/first/done")
+        # The names of the embedded AWS have neither account nor region.
+        said = self.shell(look.replace("-$account-eu-west-1", ""))
+        self.assertIn('"status":"succeeded"', said)
+        self.assertIn("hello from first", said)
+        # The same again, as a pipeline sends it, makes no second run: with the key of a user and with a session.
+        for token in ("", "a-session"):
+            again = self.shell(f"AWS_SESSION_TOKEN={token}\n{signed.replace('curl ', 'curl --silent ')}")
+            self.assertEqual(json.loads(again), json.loads(answer))
 
     def test_the_commands_that_look(self) -> None:
         self.submit("looked-at", JOB, "exe-sys-done/looked-at/done")
