@@ -2,6 +2,7 @@
 # Keeps what it takes to remove a stack later, beside its state: Terraform, scripts and names as they were deployed. So a
 # stack can be removed by whoever has the account, also when the repository is gone or has moved on.
 set -euo pipefail
+unset CDPATH # with it `cd` may print where it went
 cd "$(dirname "$0")/.."
 
 usage() {

@@ -3,6 +3,7 @@
 # what is there in AWS and does only what is missing, so after a failure, or on another machine, the same command goes
 # on. docs/DEPLOY.md tells the steps one by one; removing a stack is scripts/teardown.sh.
 set -euo pipefail
+unset CDPATH # with it `cd` may print where it went
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 # shellcheck source=scripts/lib/stack.sh
 source "$root/scripts/lib/stack.sh"
@@ -151,7 +152,6 @@ image_is_there() {
 }
 
 log_in_to_registry() {
-    need_program docker "install Docker with buildx"
     aws ecr get-login-password | docker login --username AWS --password-stdin "${ecr_url%%/*}" >&2
 }
 
@@ -182,6 +182,29 @@ commit=$(git -C "$root" rev-parse --verify HEAD) ||
     give_up "$root is no clone: which image belongs to it is told by its commit. Clone the repository instead of downloading it"
 say "account $account, region $region, prefix $prefix, state in $state_bucket"
 if [ -z "$image_tag" ]; then say "image of commit $commit"; else say "image $image_tag"; fi
+
+# What would be found out in the middle is looked at before anything is made.
+tag=${image_tag:-$commit}
+image=there
+if ! image_is_there "$tag"; then
+    image=missing
+    if [ -n "$image_tag" ]; then
+        give_up "there is no image $prefix:$image_tag in $region; push it, or leave --image-tag out to have one built"
+    fi
+    # Terraform writes the provider's version beside each module; that does not get into the image.
+    changed=$(git -C "$root" status --porcelain -- . ':(exclude)*.terraform.lock.hcl')
+    if [ -n "$changed" ]; then
+        why="there are changes that are not committed, so an image of them could not be told from others"
+        [ "$only_plan" = true ] || give_up "$why: commit them first"
+        say "$why: without --plan this is refused"
+    fi
+fi
+if [ "$only_plan" = false ]; then
+    if [ "$image" = missing ] || [ -z "$workers" ]; then need_program docker "install Docker with buildx"; fi
+    if [ "$smoke" = true ]; then
+        need_program python3 "install Python 3.9 or later, or leave the smoke tests out by --skip-smoke"
+    fi
+fi
 
 # ── 1. The state bucket, and who may deploy from GitHub ───────────────────────────────────────────────────────────────
 section "state bucket"
@@ -278,19 +301,11 @@ ecr_url=$account.dkr.ecr.$region.$suffix/$prefix
 
 # ── 3. The image ──────────────────────────────────────────────────────────────────────────────────────────────────────
 section "image"
-tag=${image_tag:-$commit}
-if image_is_there "$tag"; then
+if [ "$image" = there ]; then
     say "$prefix:$tag is in the repository"
-elif [ -n "$image_tag" ]; then
-    give_up "there is no image $prefix:$image_tag in $region; push it, or leave --image-tag out to have one built"
 elif [ "$only_plan" = true ]; then
     say "would build $prefix:$tag for $platform and push it"
 else
-    # Terraform writes the provider's version beside each module; that does not get into the image.
-    changed=$(git -C "$root" status --porcelain -- . ':(exclude)*.terraform.lock.hcl')
-    if [ -n "$changed" ]; then
-        give_up "there are changes that are not committed, so an image of them could not be told from others: commit them first"
-    fi
     version=$(git -C "$root" describe --tags --always)
     log_in_to_registry
     # One image and no index of several: Lambda takes no index, and a statement of provenance would make one.
@@ -369,7 +384,6 @@ say "instances fetch these workers from now on"
 # ── 6. Does it work? ──────────────────────────────────────────────────────────────────────────────────────────────────
 if [ "$smoke" = true ]; then
     section "smoke tests"
-    need_program python3 "install Python 3.9 or later, or leave the smoke tests out by --skip-smoke"
     # Pinned, whatever Python has: distributions bring a boto3 that is too old to know all that is looked at.
     python_tools "$work/../smoke" "$root/scripts/requirements/smoke.txt"
     terraform_in 02-deploy output -json > "$work/outputs.json"

@@ -2,6 +2,7 @@
 # Prints where a module's state is, as `terraform init -backend-config=FILE` takes it. What a state bucket has to be
 # like is infra/00-bootstrap/state.tf.
 set -euo pipefail
+unset CDPATH # with it `cd` may print where it went
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 # shellcheck source=scripts/lib/stack.sh
 source "$root/scripts/lib/stack.sh"

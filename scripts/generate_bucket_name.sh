@@ -2,6 +2,7 @@
 # Prints the name that the state bucket of a stack has: with account and region in it, as buckets share one namespace
 # over all accounts and regions. Whether there is such a bucket is not looked at.
 set -euo pipefail
+unset CDPATH # with it `cd` may print where it went
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 # shellcheck source=scripts/lib/stack.sh
 source "$root/scripts/lib/stack.sh"

@@ -2,6 +2,7 @@
 # Prints what infra/02-deploy has to be told in any case: which image, where, under which names. All else that can be
 # chosen there has defaults, and belongs into a file of one's own.
 set -euo pipefail
+unset CDPATH # with it `cd` may print where it went
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 # shellcheck source=scripts/lib/stack.sh
 source "$root/scripts/lib/stack.sh"

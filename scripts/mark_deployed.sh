@@ -2,6 +2,7 @@
 # Marks an image as deployed, by one more tag: the lifecycle policy of infra/01-ecr keeps what has such a tag, however
 # many images are pushed after it. Whoever deploys calls this before functions are given the image.
 set -euo pipefail
+unset CDPATH # with it `cd` may print where it went
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 # shellcheck source=scripts/lib/stack.sh
 source "$root/scripts/lib/stack.sh"

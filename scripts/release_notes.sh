@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Prints what CHANGELOG.md says of a release, for the page of the release. One that it says nothing of is refused.
 set -euo pipefail
+unset CDPATH # with it `cd` may print where it went
 cd "$(dirname "$0")/.."
 
 usage() {

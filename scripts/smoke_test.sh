@@ -2,6 +2,7 @@
 # Runs tests/smoke/smoke.py with what it needs: boto3, pinned, and the outputs of the stack, which are read from its state.
 # What is tried is said there.
 set -euo pipefail
+unset CDPATH # with it `cd` may print where it went
 cd "$(dirname "$0")/.."
 # shellcheck source=scripts/lib/python_tools.sh
 source scripts/lib/python_tools.sh

@@ -3,6 +3,7 @@
 # images, and only if asked for the deploy role and the state bucket. Each step looks at what is there, so after a
 # failure the same command goes on.
 set -euo pipefail
+unset CDPATH # with it `cd` may print where it went
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 # shellcheck source=scripts/lib/stack.sh
 source "$root/scripts/lib/stack.sh"

@@ -93,9 +93,11 @@ class World:
         (self.folder / "calls.jsonl").unlink(missing_ok=True)
         self.write(calls=0, fail_at=0)
 
-    def run(self, script: str, *args: str, typed: str = "") -> "subprocess.CompletedProcess[str]":
+    def run(
+        self, script: str, *args: str, typed: str = "", path: Optional[str] = None
+    ) -> "subprocess.CompletedProcess[str]":
         environment = {
-            "PATH": f"{self.bin}{os.pathsep}/usr/bin{os.pathsep}/bin",
+            "PATH": path or f"{self.bin}{os.pathsep}/usr/bin{os.pathsep}/bin",
             "HOME": str(self.folder),
             "TMPDIR": str(self.folder),
             "STAND_IN_WORLD": str(self.folder),
@@ -250,12 +252,27 @@ class Deploy(Scripts):
         self.assertEqual(missing.returncode, 1)
         self.assertIn("there is no image exe-sys:v9 in eu-west-1", missing.stderr)
 
-    def test_no_image_is_built_of_what_is_not_committed(self) -> None:
+    def test_nothing_is_made_before_all_that_it_takes_is_there(self) -> None:
+        command = ("deploy.sh", "--region", "eu-west-1")
+        refused = [(self.world.run(*command, "--image-tag", "v9"), "there is no image exe-sys:v9 in eu-west-1")]
         self.world.write(changes=" M README.md\n")
-        done = self.world.run("deploy.sh", "--region", "eu-west-1")
-        self.assertEqual(done.returncode, 1)
-        self.assertIn("commit them first", done.stderr)
-        self.assertNotIn("apply 02-deploy", self.steps())
+        refused.append((self.world.run(*command), "commit them first"))
+        shown = self.run_well(*command, "--plan")
+        self.assertIn("without --plan this is refused", shown.stderr)
+        self.world.write(changes="")
+        # The folders of the system may have a docker and a python3 of their own.
+        path = self.world.folder / "few"
+        path.mkdir()
+        for name in ("aws", "bash", "basename", "cat", "dirname", "git", "mkdir", "sed", "terraform"):
+            (path / name).symlink_to(shutil.which(name, path=f"{self.world.bin}{os.pathsep}{os.environ['PATH']}") or name)
+        for program, needed in (("docker", "`docker` is missing"), ("python3", "`python3` is missing")):
+            refused.append((self.world.run(*command, path=str(path)), needed))
+            (path / program).symlink_to(self.world.bin / program)
+        for done, why in refused:
+            with self.subTest(why=why):
+                self.assertEqual(done.returncode, 1)
+                self.assertIn(why, done.stderr)
+        self.assertEqual([call for call in self.world.calls() if changes(call)], [])
 
     def test_an_identity_provider_that_is_there_is_used(self) -> None:
         arn = f"arn:aws:iam::{ACCOUNT}:oidc-provider/token.actions.githubusercontent.com"
@@ -497,8 +514,8 @@ class Arguments(Scripts):
         for script in scripts:
             with self.subTest(script=script):
                 done = subprocess.run(
-                    [str(ROOT / "scripts" / script), "--help"], env={"PATH": str(bare)}, capture_output=True, text=True,
-                    timeout=LIMIT, cwd=self.world.folder, check=False,
+                    [f"scripts/{script}", "--help"], env={"PATH": str(bare), "CDPATH": "."}, capture_output=True, text=True,
+                    timeout=LIMIT, cwd=ROOT, check=False,
                 )  # fmt: skip
                 self.assertEqual((done.returncode, done.stderr), (0, ""))
                 self.assertIn(f"usage: scripts/{script}", done.stdout.replace("Usage", "usage"))
