@@ -105,8 +105,12 @@ terraform_in() {
 init_module() {
     local module=$1
     shift
-    keep_unsaved_state "$module"
     mkdir -p "$work/$module"
+    # Another stack's would be taken for this one's while this one has none.
+    if [ -e "$root/infra/$module/errored.tfstate" ]; then
+        give_up "a state that could not be saved was left in $root/infra/$module/errored.tfstate, by Terraform called by hand or a" \
+            "run that was cut off. If it is this stack's, move it to $work/$module/, else away, and run this again"
+    fi
     "$root/scripts/generate_backend.sh" "$state_bucket" "$module" "$region" > "$work/$module/backend.hcl"
     terraform_in "$module" init -input=false -reconfigure "-backend-config=$work/$module/backend.hcl" "$@" >&2
     if [ ! -e "$work/$module/errored.tfstate" ]; then return; fi
@@ -118,14 +122,8 @@ init_module() {
 }
 
 # Terraform that cannot save the state at its end, as its credentials have expired meanwhile, leaves it as
-# `errored.tfstate` in the module's folder. It is kept by stack, as one clone may serve several.
-keep_unsaved_state() {
-    if [ -e "$root/infra/$1/errored.tfstate" ]; then
-        mkdir -p "$work/$1"
-        mv "$root/infra/$1/errored.tfstate" "$work/$1/errored.tfstate"
-    fi
-}
-
+# `errored.tfstate` in the module's folder; `change` keeps it by stack, as one clone may serve several.
+#
 # save_unsaved_state MODULE: brings into the bucket what an earlier run could not. Without it all that this run made would
 # be made a second time. Terraform refuses a state that is older than the one in the bucket, or another stack's.
 save_unsaved_state() {
@@ -142,7 +140,7 @@ change() {
     terraform_in "$@" || status=$?
     if [ "$status" = 0 ]; then return; fi
     if [ -e "$root/infra/$module/errored.tfstate" ]; then
-        keep_unsaved_state "$module"
+        mv "$root/infra/$module/errored.tfstate" "$work/$module/errored.tfstate"
         say "The state of infra/$module could not be saved. It is in $work/$module/errored.tfstate: run this again on this machine."
     fi
     if aws s3api head-object --bucket "$state_bucket" --key "$module/terraform.tfstate.tflock" > /dev/null 2>&1; then

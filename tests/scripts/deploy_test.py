@@ -373,6 +373,12 @@ class Deploy(Scripts):
         self.assertLess(told_of.index("state"), told_of.index("plan"), "pushed before anything is planned")
         self.assertFalse(unsaved.exists())
 
+        # One that lies in the folder itself may be another stack's.
+        (copy / "infra" / "02-deploy" / "errored.tfstate").write_text("{}")
+        found = self.world.run(*command)
+        self.assertEqual(found.returncode, 1)
+        self.assertIn(f"If it is this stack's, move it to {unsaved.parent}/", found.stderr)
+
     def test_a_lock_that_is_held_is_explained(self) -> None:
         self.run_well("deploy.sh", "--region", "eu-west-1")
         world = self.world.read()
