@@ -387,7 +387,8 @@ if [ "$smoke" = true ]; then
     # Pinned, whatever Python has: distributions bring a boto3 that is too old to know all that is looked at.
     python_tools "$work/../smoke" "$root/scripts/requirements/smoke.txt"
     terraform_in 02-deploy output -json > "$work/outputs.json"
-    "$work/../smoke/bin/python" "$root/tests/smoke/smoke.py" --stack "$work/outputs.json" >&2
+    "$work/../smoke/bin/python" "$root/tests/smoke/smoke.py" --stack "$work/outputs.json" >&2 ||
+        give_up "the stack is up, but does not pass the smoke tests; \`scripts/smoke_test.sh $state_bucket $region\` repeats them alone"
 fi
 
 section "deployed"
