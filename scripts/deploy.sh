@@ -200,7 +200,13 @@ if ! image_is_there "$tag"; then
     fi
 fi
 if [ "$only_plan" = false ]; then
-    if [ "$image" = missing ] || [ -z "$workers" ]; then need_program docker "install Docker with buildx"; fi
+    if [ "$image" = missing ] || [ -z "$workers" ]; then
+        need_program docker "install Docker with buildx"
+        docker version > /dev/null || give_up "Docker does not answer; why shows above. Is it started, and may you use it?"
+    fi
+    if [ "$image" = missing ]; then
+        docker buildx version > /dev/null 2>&1 || give_up "Docker has no buildx, which builds the image: install docker-buildx"
+    fi
     if [ "$smoke" = true ]; then
         need_program python3 "install Python 3.9 or later, or leave the smoke tests out by --skip-smoke"
     fi

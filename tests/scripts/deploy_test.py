@@ -33,7 +33,7 @@ CHANGES = (
     ("aws", "s3api", "create-bucket"), ("aws", "s3api", "put-object"), ("aws", "s3api", "delete-objects"),
     ("aws", "s3api", "delete-bucket"), ("aws", "s3", "cp"), ("aws", "ecr", "put-image"),
     ("aws", "ecr", "delete-repository"), ("aws", "stepfunctions", "stop-execution"), ("aws", "ssm", "delete-parameters"),
-    ("docker", "buildx"), ("docker", "create"),
+    ("docker", "buildx", "build"), ("docker", "create"),
 )  # fmt: skip
 
 
@@ -62,7 +62,8 @@ class World:
         self.write(
             account=ACCOUNT, buckets={}, owners={}, versioning="Enabled", repositories={}, oidc=[], policies=[], executions=[],
             parameters=[], applied={}, backends={}, terraform_version="1.10.0", logged_in="", containers=[], changes="", shown="",
-            broken_worker=False, late_log=False, loses_state_of=None, smoke_tests=0, calls=0, fail_at=0, fail_how="before",
+            broken_worker=False, late_log=False, loses_state_of=None, docker_runs=True, buildx=True, smoke_tests=0, calls=0,
+            fail_at=0, fail_how="before",
         )  # fmt: skip
 
     def remove(self) -> None:
@@ -259,7 +260,11 @@ class Deploy(Scripts):
         refused.append((self.world.run(*command), "commit them first"))
         shown = self.run_well(*command, "--plan")
         self.assertIn("without --plan this is refused", shown.stderr)
-        self.world.write(changes="")
+        self.world.write(changes="", docker_runs=False)
+        refused.append((self.world.run(*command), "Docker does not answer"))
+        self.world.write(docker_runs=True, buildx=False)
+        refused.append((self.world.run(*command), "Docker has no buildx"))
+        self.world.write(buildx=True)
         # The folders of the system may have a docker and a python3 of their own.
         path = self.world.folder / "few"
         path.mkdir()

@@ -310,7 +310,13 @@ def sha256(what: bytes) -> str:
 
 
 def docker() -> None:
-    if ARGS[0] == "login":
+    if ARGS == ["version"]:
+        if not WORLD["docker_runs"]:
+            fail("Cannot connect to the Docker daemon", 1)
+    elif ARGS == ["buildx", "version"]:
+        if not WORLD["buildx"]:
+            fail("docker: unknown command: docker buildx", 1)
+    elif ARGS[0] == "login":
         assert TYPED.strip() == "a-password", "the password comes by standard input"
         WORLD["logged_in"] = ARGS[-1]
     elif ARGS[:2] == ["buildx", "build"]:
