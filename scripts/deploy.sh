@@ -30,7 +30,8 @@ left alone; after a failure run it again.
 
   --image-tag TAG           deploy this image, which is in the repository already; without it the image of the commit that
                             is checked out, which is built if it is not there
-  --architecture MACHINE    x86_64 (default) or arm64
+  --architecture MACHINE    x86_64 (default) or arm64: what the image is built for. A commit has one image, so another
+                            architecture takes another commit, or a repository of its own (--prefix)
   --workers DIR             take the workers for instances from here (scripts/build-worker --output DIR); without it from
                             the image, for which docker is needed
 
