@@ -13,6 +13,8 @@ const CAME_LATER = [
   /^label "(ubuntu-24\.04|ubuntu-24\.04-arm|ubuntu-22\.04-arm|macos-15|macos-15-intel)" is unknown\./,
   // The permission to sign statements about artifacts, since 2024.
   /^unknown permission scope "attestations"\./,
+  // Waiting in a line, since May 2026.
+  /^unexpected key "queue" for "concurrency" section\./,
 ];
 
 const [folder, ...files] = process.argv.slice(2);
