@@ -11,7 +11,8 @@ Usage: scripts/ecr_image.sh push FROM ECR_URL COMMIT [--latest]
 
 push    puts the image under the tags COMMIT and its first seven digits, with --latest also under `latest`. If the
         repository has one under COMMIT already, that one stays, and FROM is not pushed: tags are immutable, and one
-        commit is one image. Prints the image's digest.
+        commit is one image. Prints the digest of what is there now, and whether that is `this` image or an `other`
+        build of the commit.
 fetch   puts the image with the tag COMMIT into FOLDER, from where it can be pushed elsewhere. Prints its digest.
 
   FROM      docker-archive:FILE, as buildx writes it, or dir:FOLDER, as `fetch` does
@@ -91,7 +92,14 @@ if [ "$verb" = fetch ]; then
     exit
 fi
 
+# hash_of IMAGE: of its configuration, which names all layers as they are unpacked, and so is the same wherever it is.
+hash_of() {
+    skopeo inspect --raw --config "$1" | sha256sum
+}
+
+build=this
 if [ -n "$digest" ]; then
+    if [ ! -e "${from#*:}" ] || [ "$(hash_of "$from")" != "$(hash_of "docker://$url@$digest")" ]; then build=other; fi
     echo "$repository:$commit is there already and stays" >&2
 else
     # An archive of Docker's holds its layers unpacked, so that they get their digests here; what was fetched keeps them.
@@ -110,4 +118,4 @@ for tag in "${more[@]#-}"; do
     fi
     skopeo copy --preserve-digests "docker://$url@$digest" "docker://$url:$tag" >&2
 done
-echo "$digest"
+echo "$digest $build"
