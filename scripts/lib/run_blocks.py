@@ -38,7 +38,8 @@ def main() -> None:
     for name in sys.argv[2:]:
         file = Path(name)
         for begin, body in blocks(file.read_text(encoding="utf-8").splitlines()):
-            script = folder / f"{file.stem}-{begin}.sh"
+            # Every action's file is called action.yml.
+            script = folder / f"{file.parent.name}-{file.stem}-{begin}.sh"
             # GitHub runs a block by `bash -e`, or with `shell: bash` by `bash -eo pipefail`.
             script.write_text("#!/usr/bin/env bash\nset -eo pipefail\n" + "\n".join(body) + "\n", encoding="utf-8")
             print(f"{script}\t{name}:{begin}")
