@@ -26,7 +26,9 @@ pub(crate) async fn function(name: FunctionName) -> Result<Exit, Failure> {
     let environment = Environment::of_process();
     if environment.get("AWS_LAMBDA_RUNTIME_API").is_none() {
         let failure = Failure::input("`AWS_LAMBDA_RUNTIME_API` is not set: this role is started by Lambda");
-        return Err(failure.hint("to run a job here use `aws-exe run JOB`"));
+        // The image's binary has no embedded AWS, and so cannot.
+        let can_run = cfg!(feature = "local");
+        return Err(if can_run { failure.hint("to run a job here use `aws-exe run JOB`") } else { failure });
     }
     if environment.get(LOCAL_SOURCES.name).is_some() {
         end_with_parent().map_err(|error| Failure::machine(format!("failed to follow the embedded AWS: {error}")))?;
