@@ -106,7 +106,8 @@ else
     keep=()
     case $from in dir:*) keep=(--preserve-digests) ;; esac
     # A workflow that is run again finds no artifact once its time is over, which is no error of the download.
-    [ -e "${from#*:}" ] || fail "there is no \`${from#*:}\`: if its artifact has expired, run all jobs of the workflow again"
+    [ -e "${from#*:}" ] ||
+        fail "there is no \`${from#*:}\`: if its artifact has expired, run all jobs of the workflow again"
     skopeo copy ${keep[@]+"${keep[@]}"} --digestfile "$scratch/digest" "$from" "docker://$url:$commit" >&2
     digest=$(< "$scratch/digest")
 fi
