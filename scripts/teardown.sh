@@ -162,6 +162,12 @@ remove_stack() {
 
 section "stack"
 init_module 02-deploy
+# Terraform removes what the state has, whatever it is told: a bucket that was given may hold another stack's.
+state_prefix=$(output 02-deploy prefix)
+state_region=$(output 02-deploy region)
+if [ -n "$state_prefix" ] && [ "$state_prefix $state_region" != "$prefix $region" ]; then
+    give_up "the bucket $state_bucket has the state of the stack $state_prefix in $state_region: nothing was removed."         "Name that stack, or give the state bucket of $prefix"
+fi
 ssm_prefix=$(output 02-deploy ssm_prefix)
 ssm_prefix=${ssm_prefix:-$prefix}
 if managed 02-deploy; then remove_stack; else say "there is none"; fi

@@ -431,6 +431,14 @@ class Teardown(Scripts):
         self.assertEqual([call for call in self.world.calls() if changes(call)], [])
         self.assertEqual(self.world.lasting(), lasting)
 
+    def test_another_stacks_state_removes_nothing(self) -> None:
+        lasting = self.world.lasting()
+        words = ("--region", "eu-west-1", "--prefix", "other", "--state-bucket", STATE, "--yes")
+        done = self.world.run("teardown.sh", *words)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn(f"the bucket {STATE} has the state of the stack exe-sys in eu-west-1: nothing was removed", done.stderr)
+        self.assertEqual(self.world.lasting(), lasting)
+
     def test_the_stack_and_the_images_go_and_the_state_stays(self) -> None:
         done = self.run_well("teardown.sh", "--region", "eu-west-1", typed="exe-sys\n")
         world = self.world.read()

@@ -184,6 +184,8 @@ def outputs(module: str, given: Dict[str, str]) -> Dict[str, str]:
         prefix, region = given["prefix"], given["region"]
         return {
             "internal_bucket": f"{prefix}-internal-{ACCOUNT}-{region}",
+            "prefix": prefix,
+            "region": region,
             "ssm_prefix": prefix,
             "watchdog_sfn": f"arn:aws:states:{region}:{ACCOUNT}:stateMachine:{prefix}-watchdog",
             "image_uri": f"{given['image_repository_url']}:{given['image_tag']}",

@@ -1,7 +1,16 @@
 //! One worker process runs one order after another, whoever sent them: what a hostile order leaves must be gone when the
 //! next one begins, and that one must run as if it were the first.
 
-use crate::support::{Stack, aws_exe::processes_of, expect::expect_success, job};
+use std::{os::unix::process::CommandExt as _, process::Command};
+
+use nix::unistd::{Gid, Uid, chown};
+
+use crate::support::{
+    Stack,
+    aws_exe::{self, BINARY, call, processes_of},
+    expect::expect_success,
+    job,
+};
 
 /// Shows whatever another order may have left: in the folder that all invocations of a worker have theirs in (on Lambda
 /// `/tmp`), in its own folders, in its environment.
@@ -64,4 +73,56 @@ async fn a_hostile_order_leaves_nothing_to_the_next() {
     }
     let commands: Vec<_> = processes_of(stack.marker()).into_iter().filter(|line| !line.contains("aws-exe")).collect();
     assert_eq!(commands, [""; 0]);
+}
+
+/// Tries to get at the process that started it, as a debugger would and as the kernel shows it to its owner.
+const SPY: &str = r#"
+for what in environ mem maps auxv io stack; do
+    head -c 64 /proc/$PPID/$what > /dev/null 2>&1 && echo "readable: $what"
+done
+for what in exe cwd root; do
+    readlink /proc/$PPID/$what > /dev/null 2>&1 && echo "readable: $what"
+done
+ls /proc/$PPID/fd > /dev/null 2>&1 && echo "readable: fd"
+python3 -c "
+import ctypes, os
+PTRACE_ATTACH, PTRACE_DETACH = 16, 17
+libc = ctypes.CDLL(None, use_errno=True)
+if libc.ptrace(PTRACE_ATTACH, $PPID, None, None) == 0:
+    print('traced')
+    os.waitpid($PPID, 0x40000000)
+    libc.ptrace(PTRACE_DETACH, $PPID, None, None)
+"
+env | cut -d= -f1 | grep -E 'AWS_(ACCESS|SECRET|SESSION|LAMBDA|CONTAINER)'
+echo looked
+"#;
+
+/// Root reads everything, so nobody runs this if the tests' user is root.
+#[tokio::test]
+async fn commands_cannot_read_the_worker_that_runs_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let binary = folder.path().join("aws-exe");
+    std::fs::copy(BINARY, &binary).unwrap();
+    let file = folder.path().join("job.json");
+    std::fs::write(&file, job().order("spy").cmds([SPY, "exit 1"]).document().to_string()).unwrap();
+    let plain = aws_exe::command(folder.path(), &["run", "job.json"]);
+    let mut command = Command::new(&binary);
+    command.args(plain.get_args()).current_dir(folder.path());
+    for (name, value) in plain.get_envs() {
+        match value {
+            Some(value) => command.env(name, value),
+            None => command.env_remove(name),
+        };
+    }
+    if Uid::effective().is_root() {
+        let nobody = 65_534;
+        for path in [folder.path(), &file] {
+            chown(path, Some(Uid::from_raw(nobody)), Some(Gid::from_raw(nobody))).unwrap();
+        }
+        command.uid(nobody).gid(nobody);
+    }
+    let said = call(command).await;
+    assert_eq!(said.code, 1, "{}", said.shown());
+    // Whatever it could read or trace would stand before.
+    assert!(said.stdout.contains(" exited with 1\nlooked\n\n"), "{}", said.shown());
 }

@@ -67,7 +67,7 @@ async fn submissions_at_the_same_time_under_one_run_id_make_one_run() {
 
 #[tokio::test]
 async fn a_run_that_is_being_submitted_says_so() {
-    let stack = Stack::start().faults([at("ssm", "PutParameter").delayed(1_500)]).await;
+    let stack = Stack::start().faults([at("ssm", "PutParameter").by("init_job").delayed(1_500)]).await;
     let job = job().order("a");
     let body = json!({"job": job.document(), "run_id": "slow"});
     let second = async {
