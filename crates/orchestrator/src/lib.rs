@@ -30,6 +30,7 @@ use aws_lambda_events::event::s3::S3Event;
 use common::{
     aws::{Aws, AwsError},
     clock::{Clock, Timestamp},
+    ids::RunId,
     keys::{self, Callback},
 };
 pub use settings::Settings;
@@ -50,17 +51,24 @@ const MARGIN: Duration = Duration::from_secs(10);
 
 /// Handles one notification. `deadline` is when Lambda ends the invocation, in the machine's time.
 pub async fn handle(aws: &Aws, settings: &Settings, event: S3Event, deadline: Timestamp) -> Result<(), PassError> {
-    for record in event.records {
-        let object = record.s3.object;
-        let Some(key) = object.url_decoded_key.or(object.key) else { continue };
-        let Some((run, callback)) = keys::parse_callback(&key) else {
-            tracing::debug!(key, "is no callback");
-            continue;
-        };
+    for (run, callback) in callbacks(event) {
         let budget = Budget { clock: settings.clock, deadline };
         pass::wake(aws, settings, &run, &callback, budget).await?;
     }
     Ok(())
+}
+
+/// The callbacks that a notification tells of; whatever else it tells of is passed over.
+pub fn callbacks(event: S3Event) -> impl Iterator<Item = (RunId, Callback)> {
+    event.records.into_iter().filter_map(|record| {
+        let object = record.s3.object;
+        let key = object.url_decoded_key.or(object.key)?;
+        let callback = keys::parse_callback(&key);
+        if callback.is_none() {
+            tracing::debug!(key, "is no callback");
+        }
+        callback
+    })
 }
 
 /// How long this invocation may still work.
