@@ -151,7 +151,7 @@ pub fn variables(path: &str, value: &SecretString) -> Result<BTreeMap<String, Se
     };
     for name in variables.keys() {
         if !is_variable_name(name) {
-            return Err(format!("gives `{}`, which is no variable's name", super::intake::shape::shown(name)));
+            return Err(format!("gives `{}`, which is no variable's name", crate::text::shown(name)));
         }
         if is_engine_variable(name) {
             return Err(format!("gives `{name}`, which the engine sets itself"));

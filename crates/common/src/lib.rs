@@ -37,6 +37,7 @@ pub mod sops;
 pub mod stack;
 pub mod status;
 pub mod target;
+pub mod text;
 pub mod watchdog;
 pub mod worker_event;
 pub mod worker_exit;

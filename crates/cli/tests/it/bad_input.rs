@@ -137,7 +137,7 @@ async fn fields_of_an_order() {
         ),
         (
             order_with(json!({"secret_manager_paths": ["a\nb"]})),
-            vec!["orders[0].secret_manager_paths[0]: may not have control characters"],
+            vec!["orders[0].secret_manager_paths[0]: must be a secret's name, of `A-Z a-z 0-9 / _ + = . @ -`, or its ARN"],
         ),
         (order_with(json!({"must_succeed": "yes"})), vec!["orders[0].must_succeed: must be a boolean, not a string"]),
         (order_with(json!({"ssm_targets": {"instance_ids": ["i-1"]}})), vec!["orders[0].ssm_targets: is only for orders with `execution_target` `ssm`"]),

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use url::Url;
 
 use super::{GitError, GitSource, Rules, shown};
+use crate::text::is_hidden;
 
 /// Longest name of a repository, commit or folder: what git and file systems take without trouble.
 const MAX_LENGTH: usize = 1_024;
@@ -189,7 +190,7 @@ fn check_commit(commit: &str) -> Result<(), GitError> {
     if commit.starts_with(['-', '+']) {
         return bad("it begins with `-` or `+`");
     }
-    if commit.chars().any(|c| c.is_control() || c.is_whitespace() || "~^:?*[\\".contains(c)) {
+    if commit.chars().any(|c| is_hidden(c) || c.is_whitespace() || "~^:?*[\\".contains(c)) {
         return bad("it has a character that git does not allow");
     }
     if commit == "@" || commit.contains("..") || commit.contains("@{") || commit.ends_with('.') {
@@ -208,8 +209,8 @@ pub fn check_folder(folder: &str) -> Result<PathBuf, GitError> {
     if folder.len() > MAX_LENGTH {
         return bad("it is too long");
     }
-    if folder.chars().any(|c| c.is_control() || c == '\\') {
-        return bad("it has a backslash or control characters");
+    if folder.chars().any(|c| is_hidden(c) || c == '\\') {
+        return bad("it has a backslash or hidden characters");
     }
     if folder.starts_with('/') {
         return bad("it is absolute");

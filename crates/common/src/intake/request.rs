@@ -5,8 +5,11 @@
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use serde_json::{Map, Value};
 
-use super::shape::{Problems, nearest, shown};
-use crate::ids::{RunId, TraceId, fresh_nonce};
+use super::shape::{Problems, nearest};
+use crate::{
+    ids::{RunId, TraceId, fresh_nonce},
+    text::shown,
+};
 
 /// Largest job document, packed or not: what fits in memory many times over and no honest job reaches.
 pub const MAX_JOB_BYTES: usize = 10 * 1024 * 1024;

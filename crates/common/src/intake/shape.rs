@@ -7,6 +7,8 @@ use std::fmt::Write as _;
 
 use serde_json::{Map, Value};
 
+use crate::text::shown;
+
 /// Most problems in one report; a document with more is wrong as a whole, and an answer has a size.
 pub const MAX_PROBLEMS: usize = 200;
 
@@ -261,15 +263,6 @@ fn kind(value: &Value) -> &'static str {
 
 fn list(words: &[&str]) -> String {
     words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ")
-}
-
-/// A text of the user's as a message shows it: short and without control characters.
-pub fn shown(text: &str) -> String {
-    let mut shown: String = text.chars().take(80).flat_map(char::escape_debug).collect();
-    if text.chars().nth(80).is_some() {
-        shown.push('…');
-    }
-    shown
 }
 
 /// The known name that was probably meant.

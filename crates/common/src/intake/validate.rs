@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::{
     request::parse_s3_uri,
-    shape::{self, Problems, shown, similar},
+    shape::{self, Problems, similar},
 };
 use crate::{
     git, graph,
@@ -19,6 +19,7 @@ use crate::{
     order::{CredentialLocation, GitPaths, Job, Order, Source},
     sops,
     target::Target,
+    text::{is_hidden, shown},
 };
 
 /// Lambda ends an invocation after 900 s; the worker needs the last minute to fetch code and to report.
@@ -84,10 +85,16 @@ impl Rules {
 
     fn check_parameter(&self, path: &str) -> Result<(), String> {
         let own = format!("/{}/", self.ssm_prefix);
-        if path.chars().any(char::is_control) {
-            Err("may not have control characters".to_owned())
-        } else if path.starts_with("arn:") {
+        // After the name stands, if anything, a version or a label:
+        // https://docs.aws.amazon.com/systems-manager/latest/userguide/sysman-paramstore-su-create.html
+        let (name, selector) = path.split_once(':').unwrap_or((path, "0"));
+        let is_word = |text: &str, more: &[u8]| {
+            !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || more.contains(&byte))
+        };
+        if path.starts_with("arn:") {
             Err("must be a parameter's name, not an ARN".to_owned())
+        } else if !is_word(name, b"_.-/") || !is_word(selector, b"_.-") {
+            Err("must be a parameter's name, of `A-Z a-z 0-9 _ . - /`; after a `:` its version or label".to_owned())
         } else if format!("/{}", path.trim_start_matches('/')).starts_with(&own) {
             Err(format!("may not name the engine's own parameters under `{own}`"))
         } else {
@@ -166,6 +173,9 @@ impl Validator<'_> {
                     self.rules.max_job_timeout
                 ),
             );
+        }
+        if document.pr_comment_search_tag.as_deref().unwrap_or_default().chars().any(is_hidden) {
+            self.problems.add("pr_comment_search_tag", "may not have control or hidden characters");
         }
         let git_token = self.location("git_token_location", document.git_token_location.as_deref());
         let git_ssh_key = self.location("git_ssh_key_location", document.git_ssh_key_location.as_deref());
@@ -481,8 +491,20 @@ impl Validator<'_> {
     }
 }
 
+/// Names as CreateSecret takes them, and ARNs:
+/// https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_CreateSecret.html
 fn check_secret(name: &str) -> Result<(), String> {
-    if name.chars().any(char::is_control) { Err("may not have control characters".to_owned()) } else { Ok(()) }
+    let is_arn = || {
+        let mut parts = name.splitn(4, ':');
+        parts.next() == Some("arn") && parts.nth(1) == Some("secretsmanager")
+    };
+    let mut bytes = name.bytes();
+    let is_name = |byte: u8| byte.is_ascii_alphanumeric() || b"/_+=.@-".contains(&byte);
+    if bytes.all(|byte| is_name(byte) || byte == b':') && (!name.contains(':') || is_arn()) {
+        Ok(())
+    } else {
+        Err("must be a secret's name, of `A-Z a-z 0-9 / _ + = . @ -`, or its ARN".to_owned())
+    }
 }
 
 fn git_paths(index: usize, order: &OrderDocument, job: &JobDocument) -> GitPaths {

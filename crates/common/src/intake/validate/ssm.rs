@@ -3,12 +3,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Validator, shown};
+use super::Validator;
 use crate::{
     fleet::MAX_INSTANCES,
     ids::InstanceId,
     job::{self, OrderDocument, TagValues},
     order::{SsmOrder, SsmTargets},
+    text::{is_hidden, shown},
 };
 
 /// Instance ids that one `SendCommand` takes; concurrency and errors are counted within one command.
@@ -89,15 +90,15 @@ impl Validator<'_> {
                 TagValues::Any(values) => values.clone(),
             };
             // EC2's limits of a tag: 128 characters of its key, 256 of its value.
-            if key.is_empty() || key.chars().count() > 128 || key.chars().any(char::is_control) {
-                self.problems.add(&path, "must have 1 to 128 characters without control characters");
+            if key.is_empty() || key.chars().count() > 128 || key.chars().any(is_hidden) {
+                self.problems.add(&path, "must have 1 to 128 characters, none of them hidden");
             }
             if !(1..=MAX_TAG_VALUES).contains(&values.len()) {
                 let count = values.len();
                 self.problems.add(&path, format_args!("must have 1 to {MAX_TAG_VALUES} values, not {count}"));
             }
-            if values.iter().any(|value| value.chars().count() > 256 || value.chars().any(char::is_control)) {
-                self.problems.add(&path, "must have values of at most 256 characters without control characters");
+            if values.iter().any(|value| value.chars().count() > 256 || value.chars().any(is_hidden)) {
+                self.problems.add(&path, "must have values of at most 256 characters, none of them hidden");
             }
             sound.insert(key.clone(), values);
         }
