@@ -173,8 +173,10 @@ fn folder(text: &str) -> bool {
         && !parts().any(|p| p == "..")
 }
 
+type IsHarmless = fn(&str) -> bool;
+
 /// The path in errors, a job with this text there, and which of the texts are harmless.
-type Field = (&'static str, fn(&str) -> Value, fn(&str) -> bool);
+type Field = (&'static str, fn(&str) -> Value, IsHarmless);
 
 const SOURCES: &[Field] = &[
     ("git_repo", |text| job(json!({"git_repo": text})), nothing),
@@ -252,7 +254,7 @@ fn hostile_texts_are_refused_by_the_name_of_their_field() {
 #[test]
 fn hostile_texts_around_a_job_are_refused_by_the_name_of_their_field() {
     let job = job(json!({}));
-    let fields: [(&str, fn(&str) -> bool); 6] = [
+    let fields: [(&str, IsHarmless); 6] = [
         ("run_id", |text| is_made_of(text, 64, "._-") && text.starts_with(|c: char| c.is_ascii_alphanumeric())),
         ("trace_id", nothing),
         ("done_endpt", nothing),

@@ -491,8 +491,8 @@ impl Validator<'_> {
     }
 }
 
-/// Names as CreateSecret takes them, and ARNs:
-/// https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_CreateSecret.html
+/// Names as [`CreateSecret`](https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_CreateSecret.html) takes
+/// them, and ARNs.
 fn check_secret(name: &str) -> Result<(), String> {
     let is_arn = || {
         let mut parts = name.splitn(4, ':');
