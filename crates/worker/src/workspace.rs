@@ -75,6 +75,11 @@ impl Drop for Workspace {
 /// For a `parent` that is the worker's alone, as `/tmp` is on Lambda.
 pub(crate) fn clear(parent: &Path) -> io::Result<()> {
     let me = geteuid().as_raw();
+    let found = fs::metadata(parent)?;
+    if found.uid() == me {
+        // Commands of the same user may have locked it, and with it every order to come.
+        fs::set_permissions(parent, Permissions::from_mode(found.permissions().mode() | 0o700))?;
+    }
     for entry in fs::read_dir(parent)? {
         let path = entry?.path();
         if fs::symlink_metadata(&path)?.uid() == me {
@@ -180,6 +185,15 @@ mod tests {
         assert_eq!(fs::read_to_string(outside.join("file")).unwrap(), "mine");
         assert_eq!(mode(&outside), 0o500);
         assert_eq!(fs::read_dir(parent.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_locked_folder_of_all_is_opened_and_emptied() {
+        let parent = tempfile::tempdir().unwrap();
+        fs::write(parent.path().join("left"), "x").unwrap();
+        fs::set_permissions(parent.path(), Permissions::from_mode(0o000)).unwrap();
+        clear(parent.path()).unwrap();
+        assert_eq!((mode(parent.path()), fs::read_dir(parent.path()).unwrap().count()), (0o700, 0));
     }
 
     #[test]

@@ -31,6 +31,7 @@ const HOSTILE: &[(&str, &str)] = &[
     ("a file for the next", "echo left > $ALL/left; echo left > $ALL/.hidden; ln $ALL/left $MINE/linked"),
     ("a folder that is locked", "mkdir -p $ALL/a/b/c && touch $ALL/a/b/c/d && chmod 000 $ALL/a/b/c $ALL/a/b $ALL/a"),
     ("its own folder locked", "chmod 000 $TMPDIR $HOME . $MINE"),
+    ("the folder of all locked", "chmod 000 $ALL"),
     ("its own folder moved", "mv $MINE $ALL/moved"),
     ("its own folder gone", "rm -rf $MINE"),
     ("a file for its own folder", "rm -rf $MINE && echo left > $MINE"),
