@@ -146,6 +146,10 @@ remove_stack() {
     done
     variables+=("-var=prefix=$prefix" "-var=region=$region" "-var=image_repository_url=${image%:*}" "-var=image_tag=${image##*:}")
 
+    # It lets nobody delete claims and results.
+    bucket=$prefix-internal-$account-$region
+    if bucket_is_there "$bucket" "$account"; then aws s3api delete-bucket-policy --bucket "$bucket"; fi
+
     # A function that is just ending may still write after its bucket was emptied, so a second time is tried.
     for attempt in 1 2; do
         for bucket in "$prefix-internal-$account-$region" "$prefix-done-$account-$region"; do
@@ -172,18 +176,18 @@ ssm_prefix=$(output 02-deploy ssm_prefix)
 ssm_prefix=${ssm_prefix:-$prefix}
 if managed 02-deploy; then remove_stack; else say "there is none"; fi
 
-# Keys of runs that never ended are the engine's, not Terraform's.
-while true; do
-    # Ten are the most that one request deletes.
-    names=$(aws ssm get-parameters-by-path --path "/$ssm_prefix/sops-keys" --no-paginate --max-results 10 --output text \
-        --query 'Parameters[].Name')
-    if [ -z "$names" ] || [ "$names" = None ]; then break; fi
-    # Names of runs have no blanks, so each word is one.
-    read -ra each <<< "$(tr '\n' ' ' <<< "$names")"
-    left=$(aws ssm delete-parameters --names "${each[@]}" --query InvalidParameters --output text)
-    if [ -n "$left" ] && [ "$left" != None ]; then give_up "failed to delete the keys of runs $left"; fi
-    say "deleted ${#each[@]} keys of runs"
+# Keys of runs that never ended are the engine's, not Terraform's. Only names are asked for: the deploy role may read none.
+names=$(aws ssm describe-parameters --parameter-filters "Key=Path,Option=OneLevel,Values=/$ssm_prefix/sops-keys" \
+    --output text --query 'Parameters[].Name')
+if [ "$names" = None ]; then names=; fi
+# A line a page. Names of runs have no blanks, so each word is one.
+read -ra each <<< "$(tr '\n' ' ' <<< "$names")"
+# Ten are the most that one request deletes.
+for ((from = 0; from < ${#each[@]}; from += 10)); do
+    left=$(aws ssm delete-parameters --names "${each[@]:from:10}" --query InvalidParameters --output text)
+    if [ -n "$left" ] && [ "$left" != None ]; then give_up "failed to delete the keys of runs $left; run this again"; fi
 done
+if [ ${#each[@]} -gt 0 ]; then say "deleted ${#each[@]} keys of runs"; fi
 
 # ── 2. The repository ─────────────────────────────────────────────────────────────────────────────────────────────────
 section "repository"

@@ -17,7 +17,8 @@ fn rules(entry: Entry) -> Rules {
         max_job_timeout: 86_400,
         ssm_prefix: "exe-sys".to_owned(),
         internal_bucket: "exe-sys-internal".to_owned(),
-        source_buckets: vec!["sources".to_owned()],
+        account: None,
+        source_buckets: vec!["sources".parse().expect("a bucket")],
         git: git::Rules { hosts: vec!["github.com".to_owned()], local_sources: false },
     }
 }
@@ -29,7 +30,7 @@ fuzz_target!(|body: &[u8]| {
         _ => json!({"requestContext": {"http": {"method": "POST"}}, "body": text}),
     };
     let Ok(body) = request::arrive(event, "request").body else { return };
-    let Ok(envelope) = request::read_envelope(&body, Some("default"), "exe-sys-done").1 else { return };
+    let Ok(envelope) = request::read_envelope(body, Some("default"), "exe-sys-done").1 else { return };
     if let JobSource::Inline(document) = envelope.job {
         for entry in [Entry::Init, Entry::Ssm] {
             match validate(&document, &rules(entry)) {

@@ -25,7 +25,6 @@ locals {
     alarms        = "arn:${local.partition}:cloudwatch:${local.place}:alarm:${var.prefix}-*"
     dashboards    = "arn:${local.partition}:cloudwatch::${local.account}:dashboard/${var.prefix}-*"
     repository    = "arn:${local.partition}:ecr:${local.place}:repository/${var.prefix}"
-    roles         = "arn:${local.partition}:iam::${local.account}:role/${var.prefix}-*-${var.region}"
     policies      = "arn:${local.partition}:iam::${local.account}:policy/${var.prefix}-*-${var.region}"
     internal      = "arn:${local.partition}:s3:::${var.prefix}-internal-${local.account}-${var.region}"
     done          = "arn:${local.partition}:s3:::${var.prefix}-done-${local.account}-${var.region}"
@@ -39,6 +38,12 @@ locals {
     deploy_role   = "arn:${local.partition}:iam::${local.account}:role/${local.deploy_name}"
     deploy_policy = "arn:${local.partition}:iam::${local.account}:policy/${var.prefix}-deploy-*"
   }
+
+  # The roles of the stack, each by its name: what changes who may take on a role knows no condition on its boundary, and a
+  # role that somebody else made could be called `<prefix>-…` as well.
+  own_roles = [for role in [
+    "codebuild", "init-job", "orchestrator", "ssm-config", "watchdog", "watchdog-check", "worker",
+  ] : "arn:${local.partition}:iam::${local.account}:role/${var.prefix}-${role}-${var.region}"]
 
   permissions = {
     state     = data.aws_iam_policy_document.deploy_state.json
@@ -265,8 +270,32 @@ data "aws_iam_policy_document" "deploy_functions" {
   # The keys of runs that never ended stay behind; teardown deletes them.
   statement {
     sid       = "KeysOfRuns"
-    actions   = ["ssm:DeleteParameter", "ssm:DeleteParameters", "ssm:GetParametersByPath"]
-    resources = [local.own.run_keys, trimsuffix(local.own.run_keys, "/*")]
+    actions   = ["ssm:DeleteParameter", "ssm:DeleteParameters"]
+    resources = [local.own.run_keys]
+  }
+
+  # It finds them by their names. The list is of the account's and takes no resource; it holds no values.
+  statement {
+    sid       = "NamesOfParameters"
+    actions   = ["ssm:DescribeParameters"]
+    resources = ["*"]
+  }
+
+  # Nothing here reads a key of a run. What is denied cannot be allowed by any other policy.
+  statement {
+    sid       = "NoKeyOfARun"
+    effect    = "Deny"
+    actions   = ["ssm:GetParameter", "ssm:GetParameterHistory", "ssm:GetParameters"]
+    resources = [local.own.run_keys]
+  }
+
+  # This one is asked for the path of the request, not for what is found below it: `/` would give all
+  # (https://docs.aws.amazon.com/systems-manager/latest/userguide/ps-restrict-parameter-access.html).
+  statement {
+    sid       = "NoParameterByItsPath"
+    effect    = "Deny"
+    actions   = ["ssm:GetParametersByPath"]
+    resources = ["*"]
   }
 
   statement {
@@ -524,7 +553,7 @@ data "aws_iam_policy_document" "deploy_roles" {
       "iam:PutRolePermissionsBoundary",
       "iam:PutRolePolicy",
     ]
-    resources = [local.own.roles]
+    resources = local.own_roles
 
     condition {
       test     = "StringEquals"
@@ -533,7 +562,10 @@ data "aws_iam_policy_document" "deploy_roles" {
     }
   }
 
-  # These know no condition on the boundary. A role whose trust is changed is still within it.
+  # These know no condition on the boundary, nor on whom a role is made to trust
+  # (https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsidentityandaccessmanagementiam.html). A
+  # role of the stack whose trust is changed is still within its boundary. That nobody of another account takes it on can
+  # only be said above the account, by a resource control policy.
   statement {
     sid = "ReadAndRemoveRoles"
     actions = [
@@ -550,13 +582,13 @@ data "aws_iam_policy_document" "deploy_roles" {
       "iam:UpdateRole",
       "iam:UpdateRoleDescription",
     ]
-    resources = [local.own.roles]
+    resources = local.own_roles
   }
 
   statement {
     sid       = "GiveRolesToTheServicesThatRunThem"
     actions   = ["iam:PassRole"]
-    resources = [local.own.roles]
+    resources = local.own_roles
 
     condition {
       test     = "StringEquals"
@@ -585,7 +617,7 @@ data "aws_iam_policy_document" "deploy_roles" {
     resources = [local.own.policies]
   }
 
-  # The names above match this role's own as well. What is denied cannot be allowed by any other policy.
+  # The names of policies above match this role's own as well. What is denied cannot be allowed by any other policy.
   statement {
     sid    = "NeverItsOwn"
     effect = "Deny"

@@ -128,6 +128,24 @@ resource "aws_cloudwatch_metric_alarm" "failures" {
   ok_actions          = var.alarm_topic_arns
 }
 
+# The only permission of the stack that rests on a key being absent (iam_worker.tf, `UnrecordedOnFailureDestination`): if
+# it is ever sent, this is where it shows.
+resource "aws_cloudwatch_metric_alarm" "unheard_workers" {
+  alarm_name          = "${var.prefix}-worker-unheard"
+  alarm_description   = "Lambda could not tell the watchdog of a worker that failed. Its order ends by its timeout."
+  namespace           = "AWS/Lambda"
+  metric_name         = "DestinationDeliveryFailures"
+  dimensions          = { FunctionName = local.name.worker }
+  statistic           = "Sum"
+  period              = local.period
+  evaluation_periods  = 1
+  threshold           = 0
+  comparison_operator = "GreaterThanThreshold"
+  treat_missing_data  = "notBreaching"
+  alarm_actions       = var.alarm_topic_arns
+  ok_actions          = var.alarm_topic_arns
+}
+
 resource "aws_cloudwatch_metric_alarm" "api" {
   alarm_name          = "${var.prefix}-api-errors"
   alarm_description   = "The API keeps answering with errors of the engine's side."

@@ -70,13 +70,16 @@ data "aws_iam_policy_document" "intake" {
     resources = ["${local.arn.internal_bucket}/*"]
   }
 
-  # … where the engine keeps its own. Jobs that name those are refused by `validate`; this holds if that fails.
+  # … where the engine keeps its own. Jobs that name those are refused by `validate`; this holds if that fails. What is
+  # left of `tmp/` are plans, `tmp/exec/<run_id>/plan.json`: the one of the run that `rerun_of` names is read.
   statement {
-    sid     = "ReadsNothingOfTheEngine"
+    sid     = "ReadsNothingOfTheEngineButPlans"
     effect  = "Deny"
     actions = ["s3:GetObject"]
     resources = [
-      "${local.arn.internal_bucket}/tmp/*",
+      "${local.arn.internal_bucket}/tmp/callbacks/*",
+      "${local.arn.internal_bucket}/tmp/claims/*",
+      "${local.arn.internal_bucket}/tmp/exec/*/*/*",
       "${local.arn.internal_bucket}/logs/*",
       "${local.arn.internal_bucket}/worker/*",
     ]

@@ -69,7 +69,8 @@ data "aws_iam_policy_document" "watchdog_check" {
   statement {
     sid     = "CancelsCommands"
     actions = ["ssm:CancelCommand"]
-    # The call takes no resource: commands have no ARN.
+    # The call takes no resource, as commands have no ARN, and knows no condition on the document or the instance
+    # (https://docs.aws.amazon.com/service-authorization/latest/reference/list_awssystemsmanager.html).
     resources = ["*"]
   }
 

@@ -47,6 +47,21 @@ data "aws_iam_policy_document" "runs_orders" {
     resources = ["${local.arn.internal_bucket}/tmp/callbacks/runs/*/result.json"]
   }
 
+  # The patterns above are wider than what a worker writes: it wakes and cancels nothing, asks nobody to stop, and speaks
+  # for no instance. That it replaces no result and no claim is said by the bucket's policy.
+  statement {
+    sid     = "WritesNothingForOthers"
+    effect  = "Deny"
+    actions = ["s3:PutObject"]
+    resources = [
+      "${local.arn.internal_bucket}/tmp/callbacks/runs/*/0000/result.json",
+      "${local.arn.internal_bucket}/tmp/callbacks/runs/*/_cancel/*",
+      "${local.arn.internal_bucket}/tmp/callbacks/runs/*/instances/*",
+      "${local.arn.internal_bucket}/tmp/claims/*.stop.json",
+      "${local.arn.internal_bucket}/tmp/claims/*/*/*",
+    ]
+  }
+
   statement {
     sid       = "WritesLogs"
     actions   = ["s3:PutObject"]
@@ -71,11 +86,19 @@ data "aws_iam_policy_document" "runs_orders" {
 
 data "aws_iam_policy_document" "worker_lambda" {
   # Lambda itself tells watchdog_check of an invocation that failed (the on-failure destination), with the worker's
-  # role.
+  # role. Nobody else may: credentials of a function's environment carry the function's ARN wherever they are used, and
+  # what Lambda calls for itself has none, but for logs, traces and EFS
+  # (https://docs.aws.amazon.com/lambda/latest/dg/permissions-source-function-arn.html).
   statement {
     sid       = "UnrecordedOnFailureDestination"
     actions   = ["lambda:InvokeFunction"]
     resources = [local.arn.watchdog_check]
+
+    condition {
+      test     = "Null"
+      variable = "lambda:SourceFunctionArn"
+      values   = ["true"]
+    }
   }
 
   # Lambda itself writes what the function prints. The group is made by Terraform.

@@ -1,11 +1,10 @@
-# The optional key. It encrypts buckets, tables, queues and log groups. It does not encrypt the keys of runs in
-# Parameter Store: those are written by the engine under AWS's own key for parameters, and live no longer than their
-# run.
+# The optional key. It encrypts buckets, tables, queues and log groups, and the keys of runs in Parameter Store. Without it
+# those are under AWS's own key for parameters, by which everybody in the account decrypts who may read one.
 
 resource "aws_kms_key" "stack" {
   count = var.create_kms_key ? 1 : 0
 
-  description         = "Execution engine ${var.prefix}: buckets, tables, queues, logs."
+  description         = "Execution engine ${var.prefix}: buckets, tables, queues, logs, keys of runs."
   enable_key_rotation = true
   # KMS's most: whoever removes the stack by mistake has so long to find out. It is not paid in that time.
   deletion_window_in_days = 30
@@ -178,6 +177,77 @@ data "aws_iam_policy_document" "worker_kms" {
       values   = ["s3.${var.region}.amazonaws.com"]
     }
   }
+}
+
+# Parameter Store encrypts each advanced parameter with a data key under the parameter's own name
+# (https://docs.aws.amazon.com/kms/latest/developerguide/services-parameter-store.html).
+data "aws_iam_policy_document" "run_keys_put_kms" {
+  count = local.has_kms_key ? 1 : 0
+
+  # The embedded AWS has no KMS. Who puts keys of runs cannot open them with this.
+  statement {
+    sid       = "UnrecordedKmsOfNewKeysOfRuns"
+    actions   = ["kms:GenerateDataKey"]
+    resources = [local.kms_key_arn]
+
+    condition {
+      test     = "StringEquals"
+      variable = "kms:ViaService"
+      values   = ["ssm.${var.region}.amazonaws.com"]
+    }
+
+    condition {
+      test     = "StringLike"
+      variable = "kms:EncryptionContext:PARAMETER_ARN"
+      values   = [local.arn.run_keys]
+    }
+  }
+}
+
+data "aws_iam_policy_document" "run_keys_read_kms" {
+  count = local.has_kms_key ? 1 : 0
+
+  # The embedded AWS has no KMS. Parameter Store decrypts as whoever asks it.
+  statement {
+    sid       = "UnrecordedKmsOfKeysOfRuns"
+    actions   = ["kms:Decrypt"]
+    resources = [local.kms_key_arn]
+
+    condition {
+      test     = "StringEquals"
+      variable = "kms:ViaService"
+      values   = ["ssm.${var.region}.amazonaws.com"]
+    }
+
+    condition {
+      test     = "StringLike"
+      variable = "kms:EncryptionContext:PARAMETER_ARN"
+      values   = [local.arn.run_keys]
+    }
+  }
+}
+
+resource "aws_iam_role_policy" "run_keys_put_kms" {
+  for_each = local.has_kms_key ? {
+    init_job   = aws_iam_role.init_job.id
+    ssm_config = aws_iam_role.ssm_config.id
+  } : {}
+
+  name   = "kms-run-keys"
+  role   = each.value
+  policy = data.aws_iam_policy_document.run_keys_put_kms[0].json
+}
+
+resource "aws_iam_role_policy" "run_keys_read_kms" {
+  for_each = local.has_kms_key ? {
+    orchestrator = aws_iam_role.orchestrator.id
+    worker       = aws_iam_role.worker.id
+    codebuild    = aws_iam_role.codebuild.id
+  } : {}
+
+  name   = "kms-run-keys"
+  role   = each.value
+  policy = data.aws_iam_policy_document.run_keys_read_kms[0].json
 }
 
 resource "aws_iam_role_policy" "function_kms" {

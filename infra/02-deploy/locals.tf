@@ -70,6 +70,7 @@ locals {
     ec2_instances     = "arn:${local.partition}:ec2:${local.here}:instance/*"
     managed_instances = "arn:${local.partition}:ssm:${local.here}:managed-instance/*"
     run_keys          = "arn:${local.partition}:ssm:${local.here}:parameter/${local.ssm_prefix}/sops-keys/*"
+    otlp_headers      = "arn:${local.partition}:ssm:${local.here}:parameter${local.otlp_headers}"
 
     codebuild_rule = "arn:${local.partition}:events:${local.here}:rule/${local.name.codebuild_rule}"
     ssm_rule       = "arn:${local.partition}:events:${local.here}:rule/${local.name.ssm_rule}"
@@ -104,7 +105,9 @@ locals {
   job_secrets = [for name in var.secret_prefixes :
     "arn:${local.partition}:secretsmanager:${local.here}:secret:${name}${endswith(name, "/") ? "*" : "-??????"}"
   ]
-  job_source_objects = [for bucket in var.source_buckets : "arn:${local.partition}:s3:::${bucket}/*"]
+  job_source_objects = [for bucket in var.source_buckets :
+    "arn:${local.partition}:s3:::${split("=", bucket)[0]}/*"
+  ]
   job_documents = [for name in var.ssm_document_names :
     "arn:${local.partition}:ssm:${local.here}:document/${name}"
   ]
@@ -114,27 +117,43 @@ locals {
 
   is_in_vpc = var.vpc_id != null
 
+  # Below the engine's own path, which no job may name.
+  otlp_headers     = "/${local.ssm_prefix}/otlp-headers"
+  has_traces       = var.otel_exporter_otlp_endpoint != ""
+  has_otlp_headers = local.has_traces && var.otel_headers_in_parameter
+
+  # What those read that send traces.
+  traces_environment = merge(
+    local.has_traces ? {
+      OTEL_EXPORTER_OTLP_ENDPOINT = var.otel_exporter_otlp_endpoint
+      OTEL_SERVICE_NAME           = var.prefix
+    } : {},
+    local.has_otlp_headers ? { AWS_EXE_SYS_OTLP_HEADERS_PARAMETER = local.otlp_headers } : {},
+  )
+
   # What both functions that take jobs read: they take the same steps with them (crates/common/src/intake).
-  intake_environment = {
+  intake_environment = merge(local.traces_environment, {
     AWS_EXE_SYS_ORDERS_TABLE    = local.name.orders_table
     AWS_EXE_SYS_LOCKS_TABLE     = local.name.locks_table
     AWS_EXE_SYS_INTERNAL_BUCKET = local.name.internal_bucket
     AWS_EXE_SYS_DONE_BUCKET     = local.name.done_bucket
     AWS_EXE_SYS_WATCHDOG_SFN    = local.arn.state_machine
     AWS_EXE_SYS_SSM_PREFIX      = local.ssm_prefix
+    AWS_EXE_SYS_KMS_KEY_ARN     = local.has_kms_key ? local.kms_key_arn : ""
     AWS_EXE_SYS_GIT_HOSTS       = join(",", var.git_hosts)
+    AWS_EXE_SYS_ACCOUNT_ID      = local.account
     AWS_EXE_SYS_SOURCE_BUCKETS  = join(",", var.source_buckets)
     AWS_EXE_SYS_MAX_JOB_TIMEOUT = tostring(var.max_job_timeout)
     AWS_EXE_SYS_MAX_PARALLEL    = local.max_parallel
     RUST_LOG                    = var.log_level
-  }
+  })
 
   # The variables of each function: every one that it reads (crates/common/src/env.rs) and that has a say here. None is
-  # a secret. The worker on Lambda reads none; what it runs comes with each invocation.
+  # a secret. What the worker on Lambda runs comes with each invocation.
   environment = {
     init_job   = local.intake_environment
     ssm_config = local.intake_environment
-    orchestrator = {
+    orchestrator = merge(local.traces_environment, {
       AWS_EXE_SYS_ORDERS_TABLE       = local.name.orders_table
       AWS_EXE_SYS_ORDER_EVENTS_TABLE = local.name.order_events_table
       AWS_EXE_SYS_LOCKS_TABLE        = local.name.locks_table
@@ -148,20 +167,20 @@ locals {
       AWS_EXE_SYS_MAX_PARALLEL       = local.max_parallel
       AWS_EXE_SYS_EVENT_TTL_SECONDS  = tostring(var.event_ttl_seconds)
       RUST_LOG                       = var.log_level
-    }
+    })
     watchdog_check = {
       AWS_EXE_SYS_INTERNAL_BUCKET = local.name.internal_bucket
       AWS_EXE_SYS_SSM_PREFIX      = local.ssm_prefix
       RUST_LOG                    = var.log_level
     }
-    worker = {
+    worker = merge(local.traces_environment, {
       RUST_LOG = var.log_level
-    }
+    })
     # Not a function: the variables of the project. Those of an order come with each StartBuild.
-    codebuild = {
+    codebuild = merge(local.traces_environment, {
       AWS_EXE_SYS_COMMAND_USER = var.codebuild_command_user
       RUST_LOG                 = var.log_level
-    }
+    })
   }
 
   max_parallel = "lambda=${var.max_parallel.lambda},codebuild=${var.max_parallel.codebuild},ssm=${var.max_parallel.ssm}"

@@ -66,6 +66,11 @@ output "git_hosts" {
   value       = join(",", var.git_hosts)
 }
 
+output "account_id" {
+  description = "Account of the deployment."
+  value       = local.account
+}
+
 output "source_buckets" {
   description = "Further buckets that jobs may name, separated by commas."
   value       = join(",", var.source_buckets)
@@ -79,6 +84,11 @@ output "max_job_timeout" {
 output "max_parallel" {
   description = "Most orders of one run at once, per target."
   value       = local.max_parallel
+}
+
+output "otlp_headers_parameter" {
+  description = "Parameter of the headers for the collector of traces; empty when there is none."
+  value       = local.has_otlp_headers ? local.otlp_headers : ""
 }
 
 output "api_url" {

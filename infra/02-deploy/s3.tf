@@ -70,7 +70,34 @@ resource "aws_s3_bucket_lifecycle_configuration" "internal" {
     }
   }
 
-  # `worker/` has no end: what is in use cannot be told by age. Neither has what users put here as sources.
+  # What `aws-exe submit` puts here is read while the job is submitted, which takes minutes.
+  rule {
+    id     = "uploaded-jobs"
+    status = "Enabled"
+
+    filter {
+      prefix = "jobs/uploads/"
+    }
+
+    expiration {
+      days = 1
+    }
+  }
+
+  rule {
+    id     = "uploaded-sources"
+    status = "Enabled"
+
+    filter {
+      prefix = "sources/uploads/"
+    }
+
+    expiration {
+      days = 1
+    }
+  }
+
+  # `worker/` has no end: what is in use cannot be told by age. Neither has what users put elsewhere as sources.
 
   rule {
     id     = "incomplete-uploads"
@@ -143,6 +170,94 @@ data "aws_iam_policy_document" "internal_bucket" {
       values   = [aws_iam_role.orchestrator.arn]
     }
   }
+
+  # Claims, requests to stop and what instances report are written once, by everybody: only with `If-None-Match: *`,
+  # which S3 heeds. A signed URL of the engine has that header among those that are signed. It cannot be sent with the
+  # parts of an upload in parts, so there are none of these objects.
+  # (https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes-enforce.html)
+  statement {
+    sid     = "RefuseToReplaceClaimsAndReportsOfInstances"
+    effect  = "Deny"
+    actions = ["s3:PutObject"]
+    resources = [
+      "${local.arn.internal_bucket}/tmp/claims/*",
+      "${local.arn.internal_bucket}/tmp/callbacks/runs/*/instances/*/result.json",
+    ]
+
+    principals {
+      type        = "*"
+      identifiers = ["*"]
+    }
+
+    condition {
+      test     = "Null"
+      variable = "s3:if-none-match"
+      values   = ["true"]
+    }
+  }
+
+  # The same for results of orders, for the engine's roles. `*` stands for slashes as well, so the key of a result
+  # cannot be told from `_cancel/<order>/result.json`, which people put and put again, but never the engine.
+  statement {
+    sid       = "RefuseToReplaceResults"
+    effect    = "Deny"
+    actions   = ["s3:PutObject"]
+    resources = [for order in local.orders : "${local.arn.internal_bucket}/tmp/callbacks/runs/*/${order}/result.json"]
+
+    principals {
+      type        = "*"
+      identifiers = ["*"]
+    }
+
+    condition {
+      test     = "Null"
+      variable = "s3:if-none-match"
+      values   = ["true"]
+    }
+
+    condition {
+      test     = "ArnEquals"
+      variable = "aws:PrincipalArn"
+      values = [
+        aws_iam_role.init_job.arn,
+        aws_iam_role.ssm_config.arn,
+        aws_iam_role.orchestrator.arn,
+        aws_iam_role.watchdog_check.arn,
+        aws_iam_role.worker.arn,
+        aws_iam_role.codebuild.arn,
+      ]
+    }
+  }
+
+  # What is gone could be written anew. Nobody deletes these but the lifecycle, which no policy of a bucket holds up
+  # (https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucket-policies.html), and whoever removes the stack: that
+  # begins with this policy (scripts/teardown.sh, and Terraform because of the order of these resources).
+  statement {
+    sid     = "RefuseToDeleteClaimsAndResults"
+    effect  = "Deny"
+    actions = ["s3:DeleteObject", "s3:DeleteObjectVersion"]
+    resources = [
+      "${local.arn.internal_bucket}/tmp/claims/*",
+      "${local.arn.internal_bucket}/tmp/callbacks/*",
+    ]
+
+    principals {
+      type        = "*"
+      identifiers = ["*"]
+    }
+  }
+}
+
+locals {
+  # Numbers of orders as patterns, which have no ranges: four digits and not all of them 0, because `0000` is the
+  # wake-up of a run, which is written again and again.
+  digits = ["1", "2", "3", "4", "5", "6", "7", "8", "9"]
+  orders = concat(
+    [for digit in local.digits : "${digit}???"],
+    [for digit in local.digits : "0${digit}??"],
+    [for digit in local.digits : "00${digit}?"],
+    [for digit in local.digits : "000${digit}"],
+  )
 }
 
 resource "aws_s3_bucket_notification" "internal" {

@@ -155,15 +155,18 @@ variable "git_hosts" {
 }
 
 variable "source_buckets" {
-  description = "Buckets that jobs may name as a source (`s3_location`, `payload_s3_uri`), besides the internal one."
+  description = <<-END
+    Buckets that jobs may name as a source (`s3_location`, `payload_s3_uri`), besides the internal one: `bucket`, or
+    `bucket=account` if it is another account's. A bucket of any other account is refused.
+  END
   type        = list(string)
   default     = []
 
   validation {
     condition = alltrue([
-      for bucket in var.source_buckets : can(regex("^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$", bucket))
+      for bucket in var.source_buckets : can(regex("^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](=[0-9]{12})?$", bucket))
     ])
-    error_message = "source_buckets: each must be the name of a bucket, not a URL or an ARN."
+    error_message = "source_buckets: each must be the name of a bucket, not a URL or an ARN, or a name and `=<account>`."
   }
 }
 
@@ -454,6 +457,29 @@ variable "log_level" {
   }
 }
 
+variable "otel_exporter_otlp_endpoint" {
+  description = <<-END
+    Base URL of a collector of OpenTelemetry, to which functions and builds send traces of runs, over OTLP/HTTP in JSON.
+    Empty sends none. It stands in clear where whoever sees the functions sees it: a token does not belong into it.
+  END
+  type        = string
+  default     = ""
+
+  validation {
+    condition     = can(regex("^(https?://[^/@[:space:]]+(/[^@[:space:]]*)?)?$", var.otel_exporter_otlp_endpoint))
+    error_message = "otel_exporter_otlp_endpoint: must be a URL as https://collector.example.com:4318, or empty."
+  }
+}
+
+variable "otel_headers_in_parameter" {
+  description = <<-END
+    Whether functions and builds read headers for the collector, as a vendor's key, from the parameter
+    `/<ssm_prefix>/otlp-headers`. You put it, as a SecureString under AWS's own key for parameters: docs/TRACING.md.
+  END
+  type        = bool
+  default     = false
+}
+
 variable "point_in_time_recovery" {
   description = <<-END
     Whether the tables can be restored to any second of the last 35 days. Runs do not need it: what is of them in the
@@ -490,8 +516,8 @@ variable "permissions_boundary_arn" {
 
 variable "create_kms_key" {
   description = <<-END
-    Whether buckets, tables, queues and log groups are encrypted with a KMS key of this stack instead of the services'
-    own. It costs a dollar a month and the calls; it lets you see, limit and end its use. The deploy role of
+    Whether buckets, tables, queues, log groups and keys of runs are encrypted with a KMS key of this stack instead of the
+    services' own. It costs a dollar a month and the calls; it lets you see, limit and end its use. The deploy role of
     infra/00-bootstrap may make no key: an administrator deploys once with it, and workflows go on. To go back to false
     deletes the key, and what it encrypted cannot be read any more: logs, results, workers for instances, letters.
   END

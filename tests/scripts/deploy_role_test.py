@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Dict, List, Set, Tuple
 
 INFRA = Path(__file__).resolve().parents[2] / "infra"
+PERMISSIONS = INFRA / "00-bootstrap" / "permissions.tf"
+DENIES = re.compile(r'effect += "Deny"')
 
 # What the provider calls to create, read, change and delete a resource of each type, as far as it tells one type from
 # another. A type that is not here fails: whoever adds one to a module adds what it needs here and to permissions.tf.
@@ -120,15 +122,15 @@ def text(module: str) -> str:
 
 def allowed() -> Set[str]:
     """Each action in permissions.tf, but for those that are denied."""
-    statements = re.split(r"^  statement \{$", (INFRA / "00-bootstrap" / "permissions.tf").read_text(), flags=re.MULTILINE)
-    granting = (statement for statement in statements if 'effect = "Deny"' not in statement)
+    statements = re.split(r"^  statement \{$", PERMISSIONS.read_text(), flags=re.MULTILINE)
+    granting = (statement for statement in statements if not DENIES.search(statement))
     return {action for statement in granting for action in re.findall(r'"([a-z0-9-]+:[A-Za-z]+)"', statement)}
 
 
 def statements_with(action: str) -> List[str]:
     """The statements of permissions.tf that allow an action."""
-    statements = re.split(r"^  statement \{$", (INFRA / "00-bootstrap" / "permissions.tf").read_text(), flags=re.MULTILINE)
-    return [it for it in statements if f'"{action}"' in it and 'effect = "Deny"' not in it]
+    statements = re.split(r"^  statement \{$", PERMISSIONS.read_text(), flags=re.MULTILINE)
+    return [it for it in statements if f'"{action}"' in it and not DENIES.search(it)]
 
 
 class DeployRole(unittest.TestCase):
@@ -144,6 +146,17 @@ class DeployRole(unittest.TestCase):
         # CloudWatch takes no narrower resource for it.
         (statement,) = statements_with("cloudwatch:DescribeAlarms")
         self.assertRegex(statement, r'resources = \["\*"\]')
+
+    def test_it_reads_no_parameter(self) -> None:
+        # Whoever may read `/` by its path reads every key of a run, whatever is denied for those.
+        for action in ("ssm:GetParameter", "ssm:GetParameters", "ssm:GetParameterHistory", "ssm:GetParametersByPath"):
+            with self.subTest(action=action):
+                self.assertEqual(statements_with(action), [])
+        teardown = (INFRA.parent / "scripts" / "teardown.sh").read_text()
+        for command in re.findall(r"aws ssm ([a-z-]+)", teardown):
+            action = "ssm:" + "".join(word.capitalize() for word in command.split("-"))
+            with self.subTest(command=command):
+                self.assertIn(action, allowed())
 
     def test_it_may_give_a_key_to_a_table(self) -> None:
         # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/encryption.usagenotes.html
@@ -181,10 +194,22 @@ class DeployRole(unittest.TestCase):
                     self.assertEqual(sorted(it for it in actions - keys if f'"{it}"' not in boundary), [])
 
     def test_roles_and_policies_are_named_so_that_it_may_change_them(self) -> None:
-        kinds = r'^resource "aws_iam_(?:role|policy)" (.*?)^\}'
-        for body in re.findall(kinds, text("02-deploy"), re.MULTILINE | re.DOTALL):
-            with self.subTest(resource=body.split()[0]):
-                self.assertRegex(body, r'\n +name += "\$\{(var\.prefix|local\.name\.\w+)\}.*-\$\{var\.region\}"')
+        whole = text("02-deploy")
+        for body in re.findall(r'^resource "aws_iam_policy" (.*?)^\}', whole, re.MULTILINE | re.DOTALL):
+            with self.subTest(policy=body.split()[0]):
+                self.assertRegex(body, r'\n +name += "\$\{var\.prefix\}-[a-z-]+-\$\{var\.region\}"')
+
+        # Roles one by one: no condition keeps who may change their trust to those within the boundary.
+        named = dict(re.findall(r'^    (\w+) += "\$\{var\.prefix\}-([a-z-]+)"', whole, re.MULTILINE))
+        roles = set()
+        for body in re.findall(r'^resource "aws_iam_role" (.*?)^\}', whole, re.MULTILINE | re.DOTALL):
+            pattern = r'\n +name += "\$\{(?:local\.name\.(\w+)\}|var\.prefix\}-([a-z-]+))-\$\{var\.region\}"'
+            found = re.search(pattern, body)
+            with self.subTest(role=body.split()[0]):
+                assert found, body
+                roles.add(found[2] or named[found[1]])
+        (listed,) = re.findall(r"own_roles = \[for role in \[(.*?)\]", PERMISSIONS.read_text(), re.DOTALL)
+        self.assertEqual(set(re.findall(r'"([a-z-]+)"', listed)), roles)
 
 
 if __name__ == "__main__":

@@ -31,7 +31,7 @@ LIMIT = 120
 # Calls that change something outside, by the words that they begin with.
 CHANGES = (
     ("aws", "s3api", "create-bucket"), ("aws", "s3api", "put-object"), ("aws", "s3api", "delete-objects"),
-    ("aws", "s3api", "delete-bucket"), ("aws", "s3", "cp"), ("aws", "ecr", "put-image"),
+    ("aws", "s3api", "delete-bucket"), ("aws", "s3api", "delete-bucket-policy"), ("aws", "s3", "cp"), ("aws", "ecr", "put-image"),
     ("aws", "ecr", "delete-repository"), ("aws", "stepfunctions", "stop-execution"), ("aws", "ssm", "delete-parameters"),
     ("docker", "buildx", "build"), ("docker", "create"),
 )  # fmt: skip
@@ -60,7 +60,7 @@ class World:
             )
             program.chmod(0o755)
         self.write(
-            account=ACCOUNT, buckets={}, owners={}, versioning="Enabled", repositories={}, oidc=[], policies=[], executions=[],
+            account=ACCOUNT, buckets={}, policed=[], owners={}, versioning="Enabled", repositories={}, oidc=[], policies=[], executions=[],
             parameters=[], applied={}, backends={}, terraform_version="1.10.0", logged_in="", containers=[], changes="", shown="",
             broken_worker=False, late_log=False, loses_state_of=None, docker_runs=True, buildx=True, smoke_tests=0, calls=0,
             fail_at=0, fail_how="before",
@@ -414,6 +414,8 @@ class Teardown(Scripts):
         self.run_well("deploy.sh", "--region", "eu-west-1", "--github", "acme/engine")
         world = self.world.read()
         world["buckets"][INTERNAL] += [f"logs/{n}.log" for n in range(5)]
+        # Nobody may delete these as long as the bucket has its policy.
+        world["buckets"][INTERNAL] += ["tmp/claims/r/0001.json", "tmp/callbacks/runs/r/0001/result.json"]
         self.world.write(
             buckets=world["buckets"],
             executions=["arn:aws:states:::execution:a", "arn:aws:states:::execution:b"],

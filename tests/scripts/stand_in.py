@@ -115,9 +115,16 @@ def aws() -> None:
         print(json.dumps({"Quiet": True, "Objects": found}, indent=4))
     elif what == "s3api delete-objects":
         request = json.loads(Path(option("--delete")[len("file://") :]).read_text())
+        refused = "None"
         for it in request["Objects"]:
-            bucket("DeleteObjects").remove(it["Key"])
-        print("None")
+            if option("--bucket") in WORLD["policed"] and it["Key"].startswith(("tmp/claims/", "tmp/callbacks/")):
+                refused = f"{it['Key']}\tAccessDenied\tno"
+            else:
+                bucket("DeleteObjects").remove(it["Key"])
+        print(refused)
+    elif what == "s3api delete-bucket-policy":
+        bucket("DeleteBucketPolicy")
+        WORLD["policed"] = [name for name in WORLD["policed"] if name != option("--bucket")]
     elif what == "s3api delete-bucket":
         if bucket("DeleteBucket"):
             aws_error("BucketNotEmpty", "DeleteBucket")
@@ -152,11 +159,16 @@ def aws() -> None:
         print("\t".join(WORLD["executions"]) or "None")
     elif what == "stepfunctions stop-execution":
         WORLD["executions"].remove(option("--execution-arn"))
-    elif what == "ssm get-parameters-by-path":
-        found = [name for name in WORLD["parameters"] if name.startswith(option("--path") + "/")]
-        print("\t".join(found[:10]) or "None")
+    elif what == "ssm describe-parameters":
+        path = option("--parameter-filters")[len("Key=Path,Option=OneLevel,Values=") :]
+        found = [name for name in WORLD["parameters"] if re.fullmatch(re.escape(path) + "/[^/]+", name)]
+        # A line a page, of fewer than AWS's ten so that there are more.
+        for first in range(0, len(found), 5):
+            print("\t".join(found[first : first + 5]))
     elif what == "ssm delete-parameters":
-        for name in ARGS[ARGS.index("--names") + 1 : ARGS.index("--query")]:
+        names = ARGS[ARGS.index("--names") + 1 : ARGS.index("--query")]
+        assert len(names) <= 10, "more than one request deletes"
+        for name in names:
             WORLD["parameters"].remove(name)
     else:
         fail(f"the stand-in for aws does not know {ARGS}")
@@ -222,6 +234,7 @@ def apply(module: str, given: Dict[str, str]) -> None:
         assert (given.get("permissions_boundary_arn") in WORLD["policies"]) == bool(WORLD["policies"]), "the boundary"
         for kind in ("internal", "done"):
             WORLD["buckets"].setdefault(f"{given['prefix']}-{kind}-{ACCOUNT}-{given['region']}", [])
+        WORLD["policed"] = [f"{given['prefix']}-internal-{ACCOUNT}-{given['region']}"]
 
 
 def terraform() -> None:

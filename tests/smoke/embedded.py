@@ -331,7 +331,7 @@ class Outsider:
 
     def run_item(self, item, run_id, trace_id, rows):
         keys_are("run item", item, [
-            "pk", "run_id", "trace_id", "flow_id", "status", "orders", "deadline", "plan_key", "submit_id", "job_digest", "answer",
+            "pk", "run_id", "trace_id", "flow_id", "status", "orders", "deadline", "plan_key", "submit_id", "digest_key", "job_digest", "answer",
             "schema_version", "ttl",
         ])
         equal("run item, stable part", {name: item[name] for name in (

@@ -13,7 +13,7 @@ use crate::{
 const OF_SUBMISSION: [&str; 9] =
     ["pk", "run_id", "trace_id", "flow_id", "deadline", "plan_key", "submit_id", "job_digest", "answer"];
 /// Of a row, what the submission wrote, and what is set once.
-const SET_ONCE: [&str; 10] = [
+const SET_ONCE: [&str; 11] = [
     "order_name",
     "queue_id",
     "cmds",
@@ -24,6 +24,7 @@ const SET_ONCE: [&str; 10] = [
     "created_at",
     "dispatched_at",
     "ended_at",
+    "reused_from",
 ];
 
 /// What changed between an earlier and a later look at a run that had been accepted at the earlier one, and must not have.

@@ -170,6 +170,11 @@ impl<'a> OrderView<'a> {
         dispatched.is_some_and(|dispatched| claims.min().is_some_and(|claimed| claimed < dispatched))
     }
 
+    /// The run in which it ran, if it counts as succeeded because of that.
+    pub(crate) fn reused_from(&self) -> Option<&'a Value> {
+        self.row?.get("reused_from")
+    }
+
     /// A time of its row.
     pub(crate) fn at(&self, field: &str) -> Option<u64> {
         times::field(self.row?, field)

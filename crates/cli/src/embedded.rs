@@ -8,8 +8,9 @@ use secrecy::SecretString;
 
 use crate::{
     args::TestingArgs,
-    exit::Failure,
-    remote::{CREDENTIAL, REGION},
+    code::Code,
+    engine::{CREDENTIAL, REGION},
+    failure::Failure,
 };
 
 /// What a verb asks for.
@@ -25,14 +26,16 @@ pub(crate) struct Wanted<'a> {
 
 /// Starts it.
 pub(crate) async fn start(wanted: Wanted<'_>) -> Result<EmbeddedAws, Failure> {
-    let binary =
-        env::current_exe().map_err(|error| Failure::machine(format!("failed to find this program: {error}")))?;
+    let binary = env::current_exe()
+        .map_err(|error| Failure::new(Code::MachineFailed, format!("failed to find this program: {error}")))?;
     let faults = match &wanted.testing.faults {
         None => faults::Script::default(),
         Some(path) => {
-            let text = fs::read_to_string(path)
-                .map_err(|error| Failure::input(format!("failed to read `{}`: {error}", path.display())))?;
-            serde_json::from_str(&text).map_err(|error| Failure::input(format!("`{}`: {error}", path.display())))?
+            let text = fs::read_to_string(path).map_err(|error| {
+                Failure::new(Code::FileUnreadable, format!("failed to read `{}`: {error}", path.display()))
+            })?;
+            serde_json::from_str(&text)
+                .map_err(|error| Failure::new(Code::FileUnreadable, format!("`{}`: {error}", path.display())))?
         }
     };
     let clock = match wanted.testing.clock_speed {
@@ -54,18 +57,33 @@ pub(crate) async fn start(wanted: Wanted<'_>) -> Result<EmbeddedAws, Failure> {
         record: wanted.testing.record.clone(),
         capture: wanted.testing.capture.clone(),
     };
+    local::orphans::adopt().map_err(|error| {
+        Failure::new(Code::MachineFailed, format!("failed to look after what commands leave behind: {error}"))
+    })?;
     EmbeddedAws::start(options).await.map_err(|error| match error {
-        StartError::Instances { .. } => Failure::input(error.to_string()),
-        error => Failure::machine(format!("failed to start the embedded AWS: {error}")),
+        StartError::Instances { .. } => Failure::new(Code::FileUnreadable, error.to_string()),
+        error => Failure::new(Code::EmbeddedFailed, format!("failed to start the embedded AWS: {error}")),
     })
 }
 
 /// Settings of the engine that a user may set for the functions on this machine.
 fn function_env(environment: &Environment) -> Vec<(String, String)> {
-    use common::env::{COMMAND_USER, EVENT_TTL_SECONDS, GIT_HOSTS, MAX_JOB_TIMEOUT, MAX_PARALLEL, SOURCE_BUCKETS};
-    let passed = [COMMAND_USER, EVENT_TTL_SECONDS, GIT_HOSTS, MAX_JOB_TIMEOUT, MAX_PARALLEL, SOURCE_BUCKETS]
-        .map(|variable| variable.name);
-    let set = passed.into_iter().chain(["RUST_LOG"]).filter_map(|name| Some((name, environment.get(name)?)));
+    use common::env::{
+        COMMAND_USER, EVENT_TTL_SECONDS, GIT_HOSTS, KMS_KEY_ARN, MAX_JOB_TIMEOUT, MAX_PARALLEL, OPEN_TELEMETRY,
+        OTLP_HEADERS_PARAMETER, SOURCE_BUCKETS,
+    };
+    let own = [
+        COMMAND_USER,
+        EVENT_TTL_SECONDS,
+        GIT_HOSTS,
+        KMS_KEY_ARN,
+        MAX_JOB_TIMEOUT,
+        MAX_PARALLEL,
+        OTLP_HEADERS_PARAMETER,
+        SOURCE_BUCKETS,
+    ];
+    let passed = own.iter().chain(OPEN_TELEMETRY).map(|variable| variable.name);
+    let set = passed.chain(["RUST_LOG"]).filter_map(|name| Some((name, environment.get(name)?)));
     set.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
 }
 
@@ -83,18 +101,25 @@ pub(crate) fn named_value(
     environment: &Environment,
 ) -> Result<(String, SecretString), Failure> {
     let usage = || {
-        Failure::input(format!(
-            "`{option}` takes NAME=@FILE or NAME=env:VARIABLE; a value itself is never given on the command line"
-        ))
+        Failure::new(
+            Code::OptionWrong,
+            format!(
+                "`{option}` takes NAME=@FILE or NAME=env:VARIABLE; a value itself is never given on the command line"
+            ),
+        )
     };
     let (name, from) = text.split_once('=').filter(|(name, _)| !name.is_empty()).ok_or_else(usage)?;
     let value = if let Some(file) = from.strip_prefix('@') {
         let text = fs::read_to_string(file);
-        text.map_err(|error| Failure::input(format!("`{option} {name}`: failed to read `{file}`: {error}")))?
+        text.map_err(|error| {
+            Failure::new(Code::OptionWrong, format!("`{option} {name}`: failed to read `{file}`: {error}"))
+        })?
     } else if let Some(variable) = from.strip_prefix("env:") {
         let value = environment.get(variable);
         value
-            .ok_or_else(|| Failure::input(format!("`{option} {name}`: the variable `{variable}` is not set")))?
+            .ok_or_else(|| {
+                Failure::new(Code::OptionWrong, format!("`{option} {name}`: the variable `{variable}` is not set"))
+            })?
             .to_owned()
     } else {
         return Err(usage());

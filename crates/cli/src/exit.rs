@@ -1,4 +1,4 @@
-//! Exit codes, and how a failure is told: what failed, a hint where there is one, and the code.
+//! Exit codes: a documented type, reached by one exhaustive match.
 
 use std::process::ExitCode;
 
@@ -20,7 +20,6 @@ pub(crate) enum Exit {
     /// A worker's own, which tells the order's outcome.
     Worker(WorkerExit),
     /// Interrupted, after the children were stopped.
-    #[cfg(feature = "local")]
     Interrupted,
 }
 
@@ -34,7 +33,6 @@ impl From<Exit> for ExitCode {
             Exit::Machine => 4,
             Exit::Worker(exit) => exit.code(),
             // 128 and the number of SIGINT, as shells have it.
-            #[cfg(feature = "local")]
             Exit::Interrupted => 130,
         })
     }
@@ -48,44 +46,4 @@ impl From<Outcome> for Exit {
             Outcome::TimedOut => Self::TimedOut,
         }
     }
-}
-
-/// A verb that could not be brought to its end.
-#[derive(Debug)]
-pub(crate) struct Failure {
-    /// How the process ends.
-    pub(crate) exit: Exit,
-    /// What is wrong, each a line.
-    pub(crate) problems: Vec<String>,
-    /// What to do about it.
-    pub(crate) hint: Option<String>,
-}
-
-impl Failure {
-    /// The input is wrong.
-    pub(crate) fn input(problem: impl Into<String>) -> Self {
-        Self { exit: Exit::BadInput, problems: vec![problem.into()], hint: None }
-    }
-
-    /// This machine or AWS failed.
-    pub(crate) fn machine(problem: impl Into<String>) -> Self {
-        Self { exit: Exit::Machine, problems: vec![problem.into()], hint: None }
-    }
-
-    /// With what to do about it.
-    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
-        self.hint = Some(hint.into());
-        self
-    }
-}
-
-/// Tells a failure on standard error and gives its exit code.
-pub(crate) fn report(failure: &Failure) -> ExitCode {
-    for problem in &failure.problems {
-        eprintln!("error: {problem}");
-    }
-    if let Some(hint) = &failure.hint {
-        eprintln!("hint: {hint}");
-    }
-    failure.exit.into()
 }

@@ -1,17 +1,19 @@
 //! RUN and ORDER, as typed, to the run and the order that they name.
 
 use common::{
-    ids::{OrderNum, RunId},
+    ids::{OrderNum, RunId, TraceId},
     intake::shape::similar,
     ledger::Ledger,
     run_item::{RunItem, RunItems, RunStatus},
     status::Status,
+    text::shown,
 };
 
 use crate::{
-    exit::Failure,
-    remote::Remote,
-    state::{self, Done, OrderState, told},
+    code::Code,
+    engine::Engine,
+    failure::Failure,
+    state::{self, Done, OrderState},
 };
 
 /// Orders that a hint names one by one.
@@ -21,25 +23,36 @@ const NAMED: usize = 10;
 /// may be late.
 #[derive(Debug)]
 pub(crate) struct Run<'r> {
-    pub(crate) remote: &'r Remote,
+    pub(crate) engine: &'r Engine,
     pub(crate) id: RunId,
-    status: RunStatus,
-    ledger: Ledger,
+    pub(crate) trace_id: TraceId,
+    pub(crate) flow_id: String,
+    pub(crate) status: RunStatus,
+    pub(crate) ledger: Ledger,
 }
 
 impl<'r> Run<'r> {
     /// The run with this id.
-    pub(crate) async fn find(remote: &'r Remote, id: &str) -> Result<Self, Failure> {
+    pub(crate) async fn find(engine: &'r Engine, id: &str) -> Result<Self, Failure> {
         // What cannot be a run id names no run.
-        let parsed = id.parse().map_err(|_| none(remote, id))?;
-        let (status, ledger) = read(remote, &parsed).await?;
-        Ok(Self { remote, id: parsed, status, ledger })
+        let parsed: RunId = id.parse().map_err(|_| none(engine, id))?;
+        let item = read(engine, &parsed).await?;
+        let ledger = ledger(&item)?;
+        let RunItem { trace_id, flow_id, status, .. } = item;
+        Ok(Self { engine, id: parsed, trace_id, flow_id, status, ledger })
     }
 
     /// Looks again.
     pub(crate) async fn refresh(&mut self) -> Result<(), Failure> {
-        (self.status, self.ledger) = read(self.remote, &self.id).await?;
+        let item = read(self.engine, &self.id).await?;
+        self.ledger = ledger(&item)?;
+        self.status = item.status;
         Ok(())
+    }
+
+    /// Who asked for it.
+    pub(crate) fn username(&self) -> &str {
+        username(&self.flow_id)
     }
 
     /// Where an order stands.
@@ -62,16 +75,20 @@ impl<'r> Run<'r> {
         self.status == RunStatus::Completed
     }
 
-    /// The rows of its orders.
+    /// Its orders: their rows, which come through an index that may be late, as they stand by the run item, which is not.
     pub(crate) async fn orders(&self) -> Result<Vec<OrderState>, Failure> {
-        state::rows(&self.remote.aws, &self.remote.stack, &self.id).await
+        let mut orders = state::rows(self.engine, &self.id).await?;
+        for order in &mut orders {
+            order.status = self.order(order.order_num).unwrap_or(order.status);
+        }
+        Ok(orders)
     }
 
     /// The order that a text names: its name, its queue id, or its number with or without zeros before it.
     pub(crate) async fn find_order(&self, text: &str) -> Result<OrderState, Failure> {
         if self.is_being_submitted() {
             let problem = format!("the run `{}` is still being submitted, its orders are not known yet", self.id);
-            return Err(Failure::input(problem).hint("try again in a moment"));
+            return Err(Failure::new(Code::RunNotReady, problem).hint("try again in a moment"));
         }
         let orders = self.orders().await?;
         choose(&orders, text).cloned().ok_or_else(|| self.no_order(&orders, text))
@@ -79,13 +96,14 @@ impl<'r> Run<'r> {
 
     /// How a completed run ended. `done` is kept for a day.
     pub(crate) async fn done(&self) -> Result<Option<Done>, Failure> {
-        state::done(&self.remote.aws, &self.remote.stack, &self.id).await
+        state::done(self.engine, &self.id).await
     }
 
     fn no_order(&self, orders: &[OrderState], text: &str) -> Failure {
         let known = orders.iter().flat_map(|order| [order.order_name.as_str(), order.queue_id.as_str()]);
         let meant = similar(text, known).map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
-        let failure = Failure::input(format!("the run `{}` has no order `{text}`{meant}", self.id));
+        let problem = format!("the run `{}` has no order `{}`{meant}", self.id, shown(text));
+        let failure = Failure::new(Code::OrderUnknown, problem);
         let names: Vec<String> = orders.iter().map(|order| format!("`{}`", order.order_name)).collect();
         failure.hint(if names.len() <= NAMED {
             format!("its orders are {}", names.join(", "))
@@ -95,18 +113,27 @@ impl<'r> Run<'r> {
     }
 }
 
-async fn read(remote: &Remote, id: &RunId) -> Result<(RunStatus, Ledger), Failure> {
-    let table = remote.stack.locks_table();
-    let item = RunItems::new(&remote.aws, &table).get(id).await.map_err(told)?;
-    let RunItem { status, orders, .. } = item.ok_or_else(|| none(remote, id.as_str()))?;
-    let ledger = orders.parse().map_err(|error| Failure::machine(format!("the run item of `{id}`: {error}")))?;
-    Ok((status, ledger))
+async fn read(engine: &Engine, id: &RunId) -> Result<RunItem, Failure> {
+    let item = RunItems::new(&engine.aws, &engine.names.locks_table).get(id).await?;
+    item.ok_or_else(|| none(engine, id.as_str()))
 }
 
-fn none(remote: &Remote, id: &str) -> Failure {
-    Failure::input(format!("there is no run `{id}`")).hint(format!(
+/// How the orders of a run stand.
+pub(crate) fn ledger(item: &RunItem) -> Result<Ledger, Failure> {
+    item.orders.parse().map_err(|error| {
+        Failure::new(Code::AwsFailed, format!("failed to read the run item of `{}`: {error}", item.run_id))
+    })
+}
+
+/// Who asked for a run: the flow id is `<username>:<trace_id>-<flow_label>`, and a user name has no colon.
+pub(crate) fn username(flow_id: &str) -> &str {
+    flow_id.split_once(':').map_or(flow_id, |(username, _)| username)
+}
+
+fn none(engine: &Engine, id: &str) -> Failure {
+    Failure::new(Code::RunUnknown, format!("there is no run `{}`", shown(id))).hint(format!(
         "a run is named by the `run_id` that its submission answered with; this looked at `{}`",
-        remote.endpoint
+        engine.shown
     ))
 }
 
@@ -133,11 +160,16 @@ mod tests {
             order_name: name.to_owned(),
             queue_id: queue_id.to_owned(),
             execution_target: Target::Lambda,
+            dependencies: Vec::new(),
+            must_succeed: true,
             status: Status::Queued,
             timeout: 1,
+            created_at: None,
             dispatched_at: None,
             ended_at: None,
             failure_reason: None,
+            execution_url: None,
+            reused_from: None,
         }
     }
 

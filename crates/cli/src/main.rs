@@ -2,13 +2,24 @@
 //! has a file of its own under `verbs`.
 
 mod args;
+mod code;
+mod drawing;
+mod engine;
 mod exit;
+mod failure;
 mod job_file;
 mod logging;
 mod lookup;
-mod remote;
+mod output;
+mod price;
+mod progress;
+mod signs;
 mod state;
+mod stored;
+mod submission;
+mod times;
 mod verbs;
+mod watch;
 
 #[cfg(feature = "local")]
 mod embedded;
@@ -16,37 +27,51 @@ mod embedded;
 use std::process::ExitCode;
 
 use clap::Parser as _;
+use common::env::Environment;
 
 use crate::{
     args::{Args, Verb},
-    exit::{Exit, Failure},
+    code::Code,
+    exit::Exit,
+    failure::Failure,
+    output::Output,
 };
 
 fn main() -> ExitCode {
     let args = Args::parse();
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
-        Ok(runtime) => runtime,
-        Err(error) => return exit::report(&Failure::machine(format!("failed to start: {error}"))),
+    let output = Output::new(args.json);
+    let ended = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime.block_on(choose(args.verb, &output)),
+        Err(error) => Err(Failure::new(Code::MachineFailed, format!("failed to start: {error}"))),
     };
-    match runtime.block_on(choose(args)) {
-        Ok(exit) => exit.into(),
-        Err(failure) => exit::report(&failure),
-    }
+    output.end(ended)
 }
 
-async fn choose(args: Args) -> Result<Exit, Failure> {
-    match args.verb {
+async fn choose(verb: Verb, output: &Output) -> Result<Exit, Failure> {
+    let environment = &Environment::of_process();
+    match verb {
+        Verb::Validate(args) => verbs::validate::validate(&args, environment, output),
+        Verb::Explain(args) => verbs::explain::explain(&args, environment, output),
+        Verb::Graph(args) => Box::pin(verbs::graph::graph(args, environment, output)).await,
         #[cfg(feature = "local")]
-        Verb::Run(run) => Box::pin(verbs::run::run(run)).await,
+        Verb::Run(args) => Box::pin(verbs::run::run(args, environment, output)).await,
+        Verb::Submit(args) => Box::pin(verbs::submit::submit(args, environment, output)).await,
+        Verb::Status(args) => Box::pin(verbs::status::status(args, environment, output)).await,
+        Verb::List(args) => Box::pin(verbs::list::list(args, environment, output)).await,
+        Verb::Logs(args) => Box::pin(verbs::logs::logs(args, environment, output)).await,
+        Verb::Events(args) => Box::pin(verbs::events::events(args, environment, output)).await,
+        Verb::Cancel(args) => Box::pin(verbs::cancel::cancel(args, environment, output)).await,
+        Verb::Rerun(args) => Box::pin(verbs::rerun::rerun(args, environment, output)).await,
+        Verb::Init(args) => verbs::init::init(&args, output),
+        Verb::Comment(args) => Box::pin(verbs::comment::comment(args, environment, output)).await,
+        Verb::Doctor(args) => Box::pin(verbs::doctor::doctor(args, environment, output)).await,
+        Verb::Schema => verbs::schema::schema(output),
+        Verb::Completions(args) => verbs::completions::completions(&args, output),
         #[cfg(feature = "local")]
-        Verb::Local(local) => Box::pin(verbs::local::local(local)).await,
-        Verb::Logs(logs) => Box::pin(verbs::logs::logs(logs)).await,
-        Verb::Cancel(cancel) => Box::pin(verbs::cancel::cancel(cancel)).await,
-        Verb::Validate(validate) => verbs::validate::validate(&validate),
+        Verb::Local(args) => Box::pin(verbs::local::local(args, output)).await,
         #[cfg(feature = "local")]
-        Verb::Trace(trace) => verbs::trace::trace(&trace),
-        Verb::Schema => verbs::schema::schema(),
+        Verb::Trace(args) => verbs::trace::trace(&args, output),
         Verb::Function { name } => Box::pin(verbs::function::function(name)).await,
-        Verb::Worker(worker) => Box::pin(verbs::worker::worker(worker)).await,
+        Verb::Worker(args) => Box::pin(verbs::worker::worker(args)).await,
     }
 }

@@ -4,20 +4,18 @@ use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use common::{
-    aws::{Aws, AwsError},
+    aws::AwsError,
     clock::Timestamp,
     ids::{OrderNum, RunId},
     keys,
-    objects::Objects,
     outcome::MAX_BYTES,
-    stack::Stack,
     status::{Outcome, Status},
     target::Target,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::exit::Failure;
+use crate::{code::Code, engine::Engine, failure::Failure};
 
 /// An order as its row has it.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -26,11 +24,25 @@ pub(crate) struct OrderState {
     pub(crate) order_name: String,
     pub(crate) queue_id: String,
     pub(crate) execution_target: Target,
+    pub(crate) dependencies: Vec<String>,
+    pub(crate) must_succeed: bool,
     pub(crate) status: Status,
     pub(crate) timeout: u64,
+    pub(crate) created_at: Option<Timestamp>,
     pub(crate) dispatched_at: Option<Timestamp>,
     pub(crate) ended_at: Option<Timestamp>,
     pub(crate) failure_reason: Option<String>,
+    /// Where its target shows it.
+    pub(crate) execution_url: Option<String>,
+    /// The run in which it ran, when its success there counts here.
+    pub(crate) reused_from: Option<String>,
+}
+
+impl OrderState {
+    /// Seconds from dispatch to end.
+    pub(crate) fn elapsed(&self) -> Option<f64> {
+        Some(self.dispatched_at?.until(self.ended_at?).as_secs_f64())
+    }
 }
 
 /// `done`.
@@ -40,20 +52,16 @@ pub(crate) struct Done {
     pub(crate) summary: Map<String, Value>,
 }
 
-/// A call that failed, as a verb ends with it.
-pub(crate) fn told(error: AwsError) -> Failure {
-    Failure::machine(error.to_string())
-}
-
-/// The rows of a run, in order of number.
-pub(crate) async fn rows(aws: &Aws, stack: &Stack, run: &RunId) -> Result<Vec<OrderState>, Failure> {
-    let request = aws.dynamodb().query().table_name(stack.orders_table()).index_name("run_id-order_num-index");
+/// The rows of a run, in order of number. They are found through an index, which may be late.
+pub(crate) async fn rows(engine: &Engine, run: &RunId) -> Result<Vec<OrderState>, Failure> {
+    let request =
+        engine.aws.dynamodb().query().table_name(&engine.names.orders_table).index_name("run_id-order_num-index");
     let mut pages = request
         .key_condition_expression("run_id = :run")
         .expression_attribute_values(":run", AttributeValue::S(run.to_string()))
         .projection_expression(
-            "order_num, order_name, queue_id, execution_target, #status, #timeout, dispatched_at, ended_at, \
-             failure_reason",
+            "order_num, order_name, queue_id, execution_target, dependencies, must_succeed, #status, #timeout, \
+             created_at, dispatched_at, ended_at, failure_reason, execution_url, reused_from",
         )
         .expression_attribute_names("#status", "status")
         .expression_attribute_names("#timeout", "timeout")
@@ -62,7 +70,7 @@ pub(crate) async fn rows(aws: &Aws, stack: &Stack, run: &RunId) -> Result<Vec<Or
         .send();
     let mut rows = Vec::new();
     while let Some(item) = pages.next().await {
-        let item = item.map_err(|error| told(AwsError::of("read the rows of the run", error)))?;
+        let item = item.map_err(|error| AwsError::of("read the rows of the run", error))?;
         rows.extend(state(&item));
     }
     Ok(rows)
@@ -71,23 +79,34 @@ pub(crate) async fn rows(aws: &Aws, stack: &Stack, run: &RunId) -> Result<Vec<Or
 fn state(item: &HashMap<String, AttributeValue>) -> Option<OrderState> {
     let text = |name: &str| item.get(name)?.as_s().ok();
     let time = |name: &str| text(name)?.parse().ok();
+    let names = |name: &str| {
+        let list = item.get(name)?.as_l().ok()?;
+        Some(list.iter().filter_map(|value| value.as_s().ok().cloned()).collect())
+    };
     Some(OrderState {
         order_num: text("order_num")?.parse().ok()?,
         order_name: text("order_name")?.clone(),
         queue_id: text("queue_id")?.clone(),
         execution_target: Target::from_word(text("execution_target")?)?,
+        dependencies: names("dependencies").unwrap_or_default(),
+        must_succeed: item.get("must_succeed").and_then(|value| value.as_bool().ok().copied()).unwrap_or(true),
         status: Status::from_word(text("status")?)?,
         timeout: item.get("timeout")?.as_n().ok()?.parse().ok()?,
+        created_at: time("created_at"),
         dispatched_at: time("dispatched_at"),
         ended_at: time("ended_at"),
         failure_reason: text("failure_reason").cloned(),
+        execution_url: text("execution_url").cloned(),
+        reused_from: text("reused_from").cloned(),
     })
 }
 
 /// `done` of a run, if it is there.
-pub(crate) async fn done(aws: &Aws, stack: &Stack, run: &RunId) -> Result<Option<Done>, Failure> {
-    let (bucket, key) = (stack.done_bucket(), keys::done(run));
-    let Some(object) = Objects::new(aws, &bucket).get(&key, MAX_BYTES).await.map_err(told)? else { return Ok(None) };
+pub(crate) async fn done(engine: &Engine, run: &RunId) -> Result<Option<Done>, Failure> {
+    let key = keys::done(run);
+    let Some(object) = engine.done_objects().get(&key, MAX_BYTES).await? else { return Ok(None) };
     let read = serde_json::from_slice(&object.body);
-    read.map(Some).map_err(|error| told(AwsError::refused(format!("read `{key}`"), error.to_string())))
+    read.map(Some).map_err(|error| {
+        Failure::new(Code::AwsFailed, format!("failed to read `s3://{}/{key}`: {error}", engine.names.done_bucket))
+    })
 }

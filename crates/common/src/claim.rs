@@ -164,14 +164,16 @@ impl<'a> Claims<'a> {
         Ok(matches!(self.objects.put_first(&key, bytes(&key, claim)?).await?, First::Mine))
     }
 
-    /// The claim as it stands.
+    /// The claim as it stands; never later than it was written, whatever its writer says.
     pub async fn get(&self, share: &Share) -> Result<Option<Claim>, AwsError> {
-        self.read(&keys::claim(self.run, share.clone())).await
+        let found = self.read_dated::<Claim>(&keys::claim(self.run, share.clone())).await?;
+        Ok(found.map(|(claim, written_at)| Claim { at: claim.at.min(written_at), ..claim }))
     }
 
-    /// The request to stop as it stands.
+    /// The request to stop as it stands; never later than it was written.
     pub async fn stop_request(&self, share: &Share) -> Result<Option<StopRequest>, AwsError> {
-        self.read(&keys::stop(self.run, share.clone())).await
+        let found = self.read_dated::<StopRequest>(&keys::stop(self.run, share.clone())).await?;
+        Ok(found.map(|(request, written_at)| StopRequest { at: request.at.min(written_at), ..request }))
     }
 
     /// The result, if one stands.
@@ -293,8 +295,8 @@ impl<'a> Claims<'a> {
         Ok(match self.objects.put_first(&key, bytes(&key, &ours)?).await? {
             First::Mine => ours,
             First::Theirs(object) => {
-                let stands = parse(&key, &object).unwrap_or(StopRequest { at: object.written_at, ..ours });
-                StopRequest { at: stands.at.max(object.written_at), ..stands }
+                let stands = parse(&key, &object).unwrap_or(ours);
+                StopRequest { at: object.written_at, ..stands }
             }
         })
     }
@@ -332,8 +334,13 @@ impl<'a> Claims<'a> {
     }
 
     pub(crate) async fn read<T: for<'de> Deserialize<'de>>(&self, key: &str) -> Result<Option<T>, AwsError> {
+        Ok(self.read_dated(key).await?.map(|(value, _)| value))
+    }
+
+    /// What stands there, and when it was written.
+    async fn read_dated<T: for<'de> Deserialize<'de>>(&self, key: &str) -> Result<Option<(T, Timestamp)>, AwsError> {
         let Some(object) = self.objects.get(key, MAX_BYTES).await? else { return Ok(None) };
-        Ok(parse(key, &object))
+        Ok(parse(key, &object).map(|value| (value, object.written_at)))
     }
 }
 

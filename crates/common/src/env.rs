@@ -3,14 +3,14 @@
 //! Functions get their settings from here ([`Settings::load`]): one that starts without a variable it needs names all
 //! that are missing. What the variables are called is part of the contract; CLI help and documents use these constants.
 
-use std::{collections::BTreeMap, env, str::FromStr};
+use std::{collections::BTreeMap, env, fmt, str::FromStr};
 
 use crate::clock::Clock;
 
 /// One variable: its name and what it is for.
 #[derive(Clone, Copy, Debug)]
 pub struct Variable {
-    /// The name, with the prefix `AWS_EXE_SYS_`.
+    /// The whole name: the engine's own begin with `AWS_EXE_SYS_`, those of OpenTelemetry with `OTEL_`.
     pub name: &'static str,
     /// What it holds, in a sentence.
     pub meaning: &'static str,
@@ -19,16 +19,21 @@ pub struct Variable {
 }
 
 macro_rules! variables {
-    ($($(#[doc = $doc:literal])+ $ident:ident = $name:literal, $default:expr;)+) => {
+    (
+        $(#[doc = $of_all:literal])+ $all:ident, $prefix:literal:
+        $($(#[doc = $doc:literal])+ $ident:ident = $name:literal, $default:expr;)+
+    ) => {
         $($(#[doc = $doc])+ pub const $ident: Variable = Variable {
-            name: concat!("AWS_EXE_SYS_", $name), meaning: concat!($($doc),+), default: $default,
+            name: concat!($prefix, $name), meaning: concat!($($doc),+), default: $default,
         };)+
-        /// All of them, in the order of the documents.
-        pub const ALL: &[Variable] = &[$($ident),+];
+        $(#[doc = $of_all])+
+        pub const $all: &[Variable] = &[$($ident),+];
     };
 }
 
 variables! {
+    /// All of the engine's own, in the order of the documents.
+    ALL, "AWS_EXE_SYS_":
     /// Table of one row an order, which outsiders read.
     ORDERS_TABLE = "ORDERS_TABLE", None;
     /// Table of the events of runs and orders.
@@ -55,9 +60,15 @@ variables! {
     EVENT_TTL_SECONDS = "EVENT_TTL_SECONDS", Some("7776000");
     /// First path element of the engine's own parameters.
     SSM_PREFIX = "SSM_PREFIX", Some("exe-sys");
+    /// ARN of the KMS key that keys of runs are encrypted with; by default AWS's own for parameters.
+    KMS_KEY_ARN = "KMS_KEY_ARN", Some("");
+    /// URL of the HTTP API that takes jobs; for the command line alone.
+    API_URL = "API_URL", None;
     /// Hosts that jobs may fetch git code from, separated by commas.
     GIT_HOSTS = "GIT_HOSTS", Some("github.com,gitlab.com,bitbucket.org");
-    /// Buckets that jobs may name as a source, separated by commas; by default the internal one alone.
+    /// Account of the deployment, whose buckets jobs name as a source if these say nothing else.
+    ACCOUNT_ID = "ACCOUNT_ID", None;
+    /// Buckets that jobs may name as a source, `bucket` or `bucket=account`, separated by commas; by default the internal one alone.
     SOURCE_BUCKETS = "SOURCE_BUCKETS", Some("");
     /// Longest `job_timeout` in seconds; below the life of the objects under `tmp/`.
     MAX_JOB_TIMEOUT = "MAX_JOB_TIMEOUT", Some("79200");
@@ -69,6 +80,39 @@ variables! {
     CLOCK = "CLOCK", Some("");
     /// Set by the embedded AWS: git sources may be paths and `file://` URLs.
     LOCAL_SOURCES = "LOCAL_SOURCES", Some("");
+    /// Name of the parameter that holds the headers for the collector of traces, in the form of `OTEL_EXPORTER_OTLP_HEADERS`.
+    OTLP_HEADERS_PARAMETER = "OTLP_HEADERS_PARAMETER", Some("");
+}
+
+variables! {
+    /// Those of OpenTelemetry that the engine reads; what they mean is said by
+    /// <https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/> and
+    /// <https://opentelemetry.io/docs/specs/otel/protocol/exporter/>.
+    OPEN_TELEMETRY, "OTEL_":
+    /// `true` switches everything off.
+    OTEL_SDK_DISABLED = "SDK_DISABLED", Some("");
+    /// `none` switches traces off.
+    OTEL_TRACES_EXPORTER = "TRACES_EXPORTER", Some("otlp");
+    /// Base URL of the collector; `/v1/traces` is put behind it. Without this one and the next there are no traces.
+    OTEL_EXPORTER_OTLP_ENDPOINT = "EXPORTER_OTLP_ENDPOINT", None;
+    /// URL for traces, taken as it is.
+    OTEL_EXPORTER_OTLP_TRACES_ENDPOINT = "EXPORTER_OTLP_TRACES_ENDPOINT", None;
+    /// Headers of each request, `name=value,…`, percent-encoded; may be a secret.
+    OTEL_EXPORTER_OTLP_HEADERS = "EXPORTER_OTLP_HEADERS", None;
+    /// The same for traces alone.
+    OTEL_EXPORTER_OTLP_TRACES_HEADERS = "EXPORTER_OTLP_TRACES_HEADERS", None;
+    /// Milliseconds that sending may take, at most 10000.
+    OTEL_EXPORTER_OTLP_TIMEOUT = "EXPORTER_OTLP_TIMEOUT", Some("2000");
+    /// The same for traces alone.
+    OTEL_EXPORTER_OTLP_TRACES_TIMEOUT = "EXPORTER_OTLP_TRACES_TIMEOUT", None;
+    /// `http/json` is the only protocol that is spoken.
+    OTEL_EXPORTER_OTLP_PROTOCOL = "EXPORTER_OTLP_PROTOCOL", Some("http/json");
+    /// The same for traces alone.
+    OTEL_EXPORTER_OTLP_TRACES_PROTOCOL = "EXPORTER_OTLP_TRACES_PROTOCOL", None;
+    /// Name of the service in traces.
+    OTEL_SERVICE_NAME = "SERVICE_NAME", Some("aws-exe");
+    /// Attributes of the service, `name=value,…`, percent-encoded.
+    OTEL_RESOURCE_ATTRIBUTES = "RESOURCE_ATTRIBUTES", None;
 }
 
 /// Variables by which a machine says how https is reached from it; what fetches code is given these as well.
@@ -81,8 +125,15 @@ pub const HTTPS_SETTINGS: [&str; 6] =
 pub struct BadSettings(pub Vec<String>);
 
 /// The environment of this process, read once at start; in tests, any map.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Environment(BTreeMap<String, String>);
+
+impl fmt::Debug for Environment {
+    /// The names alone: among the values are credentials.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.0.keys()).finish()
+    }
+}
 
 impl Environment {
     /// The real environment. Variables that are not UTF-8 are none of ours and are left out.
@@ -143,6 +194,16 @@ impl Reader<'_> {
         self.text(variable).split(',').map(str::trim).filter(|part| !part.is_empty()).map(str::to_owned).collect()
     }
 
+    /// The same with each part parsed; those that cannot be are remembered as problems.
+    pub fn parsed_list<T: FromStr<Err: std::fmt::Display>>(&mut self, variable: Variable) -> Vec<T> {
+        let parts = self.list(variable);
+        let parsed = parts.iter().map(|part| part.parse().map_err(|error| (part, error)));
+        let (parsed, problems): (Vec<_>, Vec<_>) = parsed.partition(Result::is_ok);
+        let told = problems.into_iter().filter_map(Result::err);
+        self.problems.extend(told.map(|(part, error)| format!("`{}`: `{part}` {error}", variable.name)));
+        parsed.into_iter().filter_map(Result::ok).collect()
+    }
+
     /// Remembers a problem that a caller found.
     pub fn problem(&mut self, problem: String) {
         self.problems.push(problem);
@@ -170,11 +231,18 @@ mod tests {
     }
 
     #[test]
+    fn values_are_not_shown() {
+        let shown = format!("{:?}", Environment::of([("AWS_SECRET_ACCESS_KEY", "canary")]));
+        assert!(shown.contains("AWS_SECRET_ACCESS_KEY") && !shown.contains("canary"), "{shown}");
+    }
+
+    #[test]
     fn names_are_unique_and_described() {
-        let mut names: Vec<_> = ALL.iter().map(|v| v.name).collect();
+        let all = [ALL, OPEN_TELEMETRY].concat();
+        let mut names: Vec<_> = all.iter().map(|v| v.name).collect();
         names.sort_unstable();
         names.dedup();
-        assert_eq!(names.len(), ALL.len());
-        assert!(ALL.iter().all(|v| v.meaning.len() > 10));
+        assert_eq!(names.len(), all.len());
+        assert!(all.iter().all(|v| v.meaning.len() > 10));
     }
 }

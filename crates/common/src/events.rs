@@ -113,6 +113,13 @@ impl Event {
         self
     }
 
+    /// With more about it, under `data`.
+    #[must_use]
+    pub fn data(mut self, data: Map<String, Value>) -> Self {
+        self.data = Some(data).filter(|data| !data.is_empty());
+        self
+    }
+
     fn into_item(self) -> Result<Item, AwsError> {
         let data = self.data.clone();
         let mut item: Item =

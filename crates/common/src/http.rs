@@ -1,7 +1,8 @@
-//! Plain HTTP requests, for what is no SDK call: presigned URLs, and a submission to the embedded AWS. They use the SDK's
-//! own TLS and proxy settings.
+//! Plain HTTP requests, for what is no SDK call: presigned URLs, a submission to the embedded AWS, and hosts of
+//! repositories. They use the SDK's own TLS and proxy settings. Redirections are answers like any other: nobody follows
+//! them.
 
-use std::{path::Path, time::Duration};
+use std::{error::Error, path::Path, time::Duration};
 
 use aws_sdk_s3::primitives::{ByteStream, Length};
 use aws_smithy_http_client::default_connector;
@@ -9,6 +10,7 @@ use aws_smithy_runtime_api::client::{
     http::{HttpConnector as _, HttpConnectorSettings, SharedHttpConnector},
     orchestrator::HttpRequest,
 };
+pub use aws_smithy_runtime_api::http::Headers;
 use aws_smithy_types::body::SdkBody;
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Limited};
@@ -66,6 +68,21 @@ impl Http {
         self.call(method, url, headers, SdkBody::from(body), length).await?.whole(MAX_ANSWER_BYTES).await
     }
 
+    /// Sends one request whose answer has at most `limit` bytes; gives the answer with its headers.
+    pub async fn exchange(
+        &self,
+        method: &str,
+        url: &str,
+        headers: &[(&str, &str)],
+        body: Vec<u8>,
+        limit: usize,
+    ) -> Result<(Answer, Headers), HttpError> {
+        let length = body.len() as u64;
+        let streaming = self.call(method, url, headers, SdkBody::from(body), length).await?;
+        let headers = streaming.headers.clone();
+        Ok((streaming.whole(limit).await?, headers))
+    }
+
     /// GETs a body of at most `limit` bytes.
     pub async fn get(&self, url: &str, limit: usize) -> Result<Answer, HttpError> {
         self.call("GET", url, &[], SdkBody::empty(), 0).await?.whole(limit).await
@@ -77,7 +94,7 @@ impl Http {
         url: &str,
         mut take: impl FnMut(&[u8]) -> std::io::Result<()>,
     ) -> Result<u16, HttpError> {
-        let Streaming { status, mut body } = self.call("GET", url, &[], SdkBody::empty(), 0).await?;
+        let Streaming { status, mut body, .. } = self.call("GET", url, &[], SdkBody::empty(), 0).await?;
         if status != 200 {
             return Ok(status);
         }
@@ -110,14 +127,15 @@ impl Http {
         }
         let request = request.header("content-length", length).body(body).map_err(wrong)?;
         let request = HttpRequest::try_from(request).map_err(wrong)?;
-        let answer = self.connector.call(request).await.map_err(wrong)?;
-        Ok(Streaming { status: answer.status().as_u16(), body: answer.into_body() })
+        let answer = self.connector.call(request).await.map_err(|error| unanswered(&error))?;
+        Ok(Streaming { status: answer.status().as_u16(), headers: answer.headers().clone(), body: answer.into_body() })
     }
 }
 
 /// An answer whose body is still to come.
 struct Streaming {
     status: u16,
+    headers: Headers,
     body: SdkBody,
 }
 
@@ -130,4 +148,15 @@ impl Streaming {
 
 fn wrong(error: impl std::fmt::Display) -> HttpError {
     HttpError(error.to_string())
+}
+
+/// With what is behind it: the first says no more than that there was an error of input or output.
+fn unanswered(error: &dyn Error) -> HttpError {
+    let mut told = error.to_string();
+    let mut cause = error.source();
+    while let Some(behind) = cause {
+        told = format!("{told}: {behind}");
+        cause = behind.source();
+    }
+    HttpError(told)
 }

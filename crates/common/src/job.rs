@@ -6,6 +6,14 @@ use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+/// What the schema is called. It has no address: it comes with the program.
+const ID: &str = "urn:aws-execution-engine:job";
+/// Names of orders and labels, as [`crate::ids::is_name`] has them.
+const NAME: &str = "^[A-Za-z0-9._-]+$";
+/// Names of variables, as [`crate::intake::validate::is_variable_name`] has them.
+const VARIABLE: &str = "^[A-Za-z_][A-Za-z0-9_]*$";
 
 /// A job: orders that run in dependency order.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -13,32 +21,35 @@ use serde::{Deserialize, Serialize};
 #[schemars(title = "aws-execution-engine job")]
 pub struct JobDocument {
     /// Who asks. Becomes part of the flow id: printable ASCII without `:`.
-    #[schemars(length(min = 1, max = 128))]
+    #[schemars(length(min = 1, max = 128), regex(pattern = "^[ -9;-~]+$"))]
     pub username: String,
-    /// The orders, in the order of their numbers.
+    /// The orders. Their position gives their number, from `0001`; when they run is up to `dependencies`.
     #[schemars(length(min = 1, max = 9999))]
     pub orders: Vec<OrderDocument>,
-    /// Default source of the orders: `org/repo` (GitHub) or an https or ssh URL.
+    /// Default source of the orders: `org/repo` (GitHub), an https or ssh URL, or `git@host:path`; on one machine also an
+    /// absolute path or a `file://` URL.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 2048))]
+    #[schemars(length(min = 1, max = 2048), extend("examples" = ["your-org/your-repo"]))]
     pub git_repo: Option<String>,
-    /// Where the token for https is kept: `aws:::ssm:<path>`, `aws:::secretd:<name>`, or a bare parameter path.
+    /// Where the token for https is kept: `aws:::ssm:<path>`, `aws:::secretd:<name>`, or a bare parameter path. Never the
+    /// token itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 2048))]
+    #[schemars(length(min = 1, max = 2048), extend("examples" = ["aws:::ssm:/team/git-token"]))]
     pub git_token_location: Option<String>,
-    /// Where the SSH key is kept, in the same forms.
+    /// Where the SSH key is kept: `aws:::ssm:<path>`, `aws:::secretd:<name>`, or a bare parameter path. With a token
+    /// besides, that is tried first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 2048))]
+    #[schemars(length(min = 1, max = 2048), extend("examples" = ["aws:::secretd:team/git-key"]))]
     pub git_ssh_key_location: Option<String>,
     /// Commit, tag or branch to check out; default the remote's HEAD.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 256))]
     pub commit_hash: Option<String>,
-    /// Last part of the flow id; default `exec`, for SSM jobs `ssm`.
+    /// Last part of the flow id, of `A-Z a-z 0-9 . _ -`; default `exec`, for SSM jobs `ssm`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 64))]
+    #[schemars(length(min = 1, max = 64), regex(pattern = NAME))]
     pub flow_label: Option<String>,
-    /// Pull request that the job belongs to; carried along.
+    /// Pull request that the job belongs to; carried along, the engine posts no comments.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pr_number: Option<u64>,
     /// Issue that the job belongs to; carried along.
@@ -48,19 +59,21 @@ pub struct JobDocument {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 1024))]
     pub pr_comment_search_tag: Option<String>,
-    /// Seconds that presigned URLs are asked to live; default 7200.
+    /// Seconds that the presigned `CALLBACK_URL` of the commands is asked to live; default 7200. It ends earlier with the
+    /// session that signed it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 60, max = 604_800))]
+    #[schemars(range(min = 60, max = 604_800), extend("default" = 7200))]
     pub presign_expiry: Option<u64>,
-    /// Seconds for the whole run; default 3600, at most what the deployment allows.
+    /// Seconds for the whole run; default 3600, at most what the deployment allows. What has not ended by then is timed out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 1))]
+    #[schemars(range(min = 1), extend("default" = 3600))]
     pub job_timeout: Option<u64>,
-    /// Most orders running at once; default the deployment's limits per target.
+    /// Most orders running at once; the deployment's limits per target hold besides.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 9999))]
     pub max_parallel: Option<u64>,
-    /// SSM path of an age identity to use instead of a new one. The engine never deletes it.
+    /// Parameter with an age identity (`AGE-SECRET-KEY-1…`) to seal the run with instead of a new one. The engine never
+    /// writes or deletes it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 1011))]
     pub sops_key_ssm_path: Option<String>,
@@ -70,43 +83,47 @@ pub struct JobDocument {
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct OrderDocument {
-    /// Shell commands, run in order; the first that fails ends the order.
+    /// Shell commands (`/bin/sh -c`), run in order; the first that fails ends the order. Each at most 64 KiB.
     #[schemars(length(min = 1), inner(length(min = 1)))]
     pub cmds: Vec<String>,
-    /// Seconds for all commands together, from the moment a worker claims the order.
+    /// Seconds for all commands together, from the moment a worker claims the order. On Lambda at most 840 together with
+    /// `stop_grace`, elsewhere at most what the deployment allows.
     #[schemars(range(min = 1))]
     pub timeout: u64,
-    /// Where it runs; default `codebuild`.
+    /// Where it runs; default `codebuild`, for SSM jobs `ssm`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("default" = "codebuild"))]
     pub execution_target: Option<TargetChoice>,
     /// Seconds from the first attempt to dispatch it until a worker claims it; default 3600.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 1))]
+    #[schemars(range(min = 1), extend("default" = 3600))]
     pub start_timeout: Option<u64>,
     /// Seconds between SIGINT and SIGKILL when it is stopped; default 10 on Lambda, else 30.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 300))]
     pub stop_grace: Option<u64>,
-    /// Unique name; default `order-<order_num>`.
+    /// Its name, unique among all names and queue ids, of `A-Z a-z 0-9 . _ -`; default `order-<order_num>`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 128))]
+    #[schemars(length(min = 1, max = 128), regex(pattern = NAME))]
     pub order_name: Option<String>,
-    /// A second name for dependencies; default the order number.
+    /// A second name for dependencies, unique among all names and queue ids, of `A-Z a-z 0-9 . _ -`; default the order
+    /// number.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 128))]
+    #[schemars(length(min = 1, max = 128), regex(pattern = NAME))]
     pub queue_id: Option<String>,
-    /// Order names or queue ids that this order waits for.
+    /// Names or queue ids of the orders that this one waits for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dependencies: Option<Vec<String>>,
     /// Default true: its failure fails the job, and it does not run when a dependency failed. False: its failure is
     /// tolerated, and it runs even after a failed dependency.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("default" = true))]
     pub must_succeed: Option<bool>,
-    /// Source of this order instead of the job's.
+    /// Source of this order instead of the job's: `org/repo` (GitHub), an https or ssh URL, or `git@host:path`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 2048))]
+    #[schemars(length(min = 1, max = 2048), extend("examples" = ["your-org/your-repo"]))]
     pub git_repo: Option<String>,
-    /// Folder of the code in which the commands run.
+    /// Folder of the code, git or zip, in which the commands run: relative, without `..`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 1024))]
     pub git_folder: Option<String>,
@@ -114,64 +131,73 @@ pub struct OrderDocument {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 256))]
     pub commit_hash: Option<String>,
-    /// `s3://bucket/key.zip` instead of git.
+    /// A zip with the code, `s3://bucket/key.zip`, instead of git, in a bucket that the deployment allows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 1100))]
+    #[schemars(length(min = 1, max = 1100), regex(pattern = r"^s3://[a-z0-9.-]{3,63}/.+\.zip$"))]
+    #[schemars(extend("examples" = ["s3://your-bucket/code.zip"]))]
     pub s3_location: Option<String>,
-    /// Variables of the commands. Sealed like the rest, but not masked in logs.
+    /// Variables of the commands. Sealed like the rest, but not masked in logs: secrets are named in `ssm_paths` and
+    /// `secret_manager_paths`. `RUN_ID`, `ORDER_ID` and others are the engine's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("propertyNames" = json!({"pattern": VARIABLE})))]
     pub env_vars: Option<BTreeMap<String, String>>,
-    /// Parameters to fetch as credentials.
+    /// Parameters to fetch as credentials. A JSON object of strings gives one variable a key; any other value gives one
+    /// that is called after the last part of the path, in upper case.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(inner(length(min = 1, max = 1011)))]
+    #[schemars(inner(length(min = 1, max = 1011)), extend("examples" = [["/team/deploy-token"]]))]
     pub ssm_paths: Option<Vec<String>>,
-    /// Secrets to fetch as credentials.
+    /// Secrets of Secrets Manager, by name or ARN, to fetch as credentials. A JSON object of strings gives one variable a
+    /// key; any other value gives one that is called after the last part of the name, in upper case.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(inner(length(min = 1, max = 2048)))]
+    #[schemars(inner(length(min = 1, max = 2048)), extend("examples" = [["team/database"]]))]
     pub secret_manager_paths: Option<Vec<String>>,
-    /// An age recipient to encrypt the bundle to as well.
+    /// An age recipient (`age1…`) to encrypt the order's bundle to as well.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 256))]
     pub sops_key: Option<String>,
-    /// Instances of an SSM order.
+    /// On which instances an order with `execution_target` `ssm` runs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ssm_targets: Option<SsmTargets>,
-    /// SSM document instead of the engine's own.
+    /// A document of one's own instead of the engine's, for orders with `execution_target` `ssm`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 128))]
     pub ssm_document_name: Option<String>,
 }
 
-/// What an author may write as `execution_target`.
+/// Where an order runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum TargetChoice {
-    /// Lambda, up to 14 minutes.
+    /// On Lambda, up to 14 minutes.
     Lambda,
-    /// CodeBuild, up to a day.
+    /// In CodeBuild, for hours.
     Codebuild,
-    /// Instances by SSM Run Command.
+    /// On each of the instances in `ssm_targets`, by SSM Run Command.
     Ssm,
     /// Lambda if the timeout allows it, else CodeBuild.
     Auto,
 }
 
-/// Instances by id or by tag, one of the two.
+/// Instances by id or by tag, one of the two; at most 1,000.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SsmTargets {
-    /// Instance ids.
+    /// Instance ids, `i-…` or `mi-…`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 1000))]
+    #[schemars(length(min = 1, max = 1000), extend("examples" = [["i-0123456789abcdef0"]]))]
     pub instance_ids: Option<Vec<String>>,
-    /// Tags, each with one value or a list of them.
+    /// Tags that the instances have, at most 5, each with one value or any of a list.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("examples" = [{"Role": "web"}]))]
     pub tags: Option<BTreeMap<String, TagValues>>,
-    /// Most instances at once, a number or a percentage.
+    /// Most instances at once, a number or a percentage as a text. Only with at most 50 ids or a single tag.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = "^([1-9][0-9]{0,6}|[1-9][0-9]?%|100%)$"), extend("examples" = ["1", "25%"]))]
     pub max_concurrency: Option<String>,
-    /// Most failures before no further instance is started, a number or a percentage.
+    /// Most failures before no further instance is started, a number or a percentage as a text. Only with at most 50 ids or
+    /// a single tag.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = "^(0|[1-9][0-9]{0,6}|[1-9]?[0-9]%|100%)$"), extend("examples" = ["0", "10%"]))]
     pub max_errors: Option<String>,
 }
 
@@ -185,11 +211,37 @@ pub enum TagValues {
     Any(Vec<String>),
 }
 
-/// The JSON Schema of a job.
-pub fn schema() -> serde_json::Value {
+/// The JSON Schema of a job: what the types say, in the form that editors take.
+///
+/// Patterns, examples and defaults are for those alone. Submissions are held against the rules themselves, in
+/// [`crate::intake::validate`], which say what is wrong in words.
+pub fn schema() -> Value {
     let mut schema = schemars::schema_for!(JobDocument).to_value();
+    tidy(&mut schema);
     if let Some(object) = schema.as_object_mut() {
+        object.insert("$id".to_owned(), ID.into());
         object.insert("$comment".to_owned(), "Made by `aws-exe schema` from the engine's own types.".into());
     }
     schema
 }
+
+/// Makes a sentence of each description, which the types break into lines, and leaves out the formats of Rust's numbers,
+/// which strict readers of schemas refuse.
+fn tidy(schema: &mut Value) {
+    let Some(object) = schema.as_object_mut() else { return };
+    object.remove("format");
+    if let Some(Value::String(description)) = object.get_mut("description") {
+        *description = description.split('\n').map(str::trim).collect::<Vec<_>>().join(" ");
+    }
+    for (keyword, value) in object {
+        match (keyword.as_str(), value) {
+            ("default" | "examples", _) => {}
+            ("properties" | "$defs", Value::Object(schemas)) => schemas.values_mut().for_each(tidy),
+            (_, Value::Array(schemas)) => schemas.iter_mut().for_each(tidy),
+            (_, schema) => tidy(schema),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

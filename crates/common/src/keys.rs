@@ -115,6 +115,11 @@ pub fn log(run: &RunId, share: impl Into<Share>) -> String {
     format!("logs/{run}/{}.log", share.into())
 }
 
+/// All logs of the instances of an order.
+pub fn logs_of_instances(run: &RunId, order: OrderNum) -> String {
+    format!("logs/{run}/{order}/")
+}
+
 /// All logs of a run.
 pub fn logs(run: &RunId) -> String {
     format!("logs/{run}/")

@@ -72,6 +72,12 @@ impl Ledger {
     }
 }
 
+impl FromIterator<Status> for Ledger {
+    fn from_iter<I: IntoIterator<Item = Status>>(statuses: I) -> Self {
+        Self(statuses.into_iter().collect())
+    }
+}
+
 impl FromStr for Ledger {
     type Err = BadLedger;
 

@@ -4,7 +4,7 @@
 //!  nouns        ids  status  target  order  job  plan  bundle  outcome
 //!  decisions    graph (what follows from a ledger)   ledger (letters)   intake::validate
 //!  kept in      run_item  rows  events (DynamoDB)    objects  claim (S3)    credentials
-//!  tools        aws  http  clock  env  keys  stack  archive  git  sops
+//!  tools        aws  http  clock  env  keys  stack  archive  git  sops  json  text  telemetry  vcs
 //!  submission   intake::{request, validate, reserve, package, upload, kick_off, answer}
 //! ```
 
@@ -25,6 +25,7 @@ pub mod http;
 pub mod ids;
 pub mod intake;
 pub mod job;
+pub mod json;
 pub mod keys;
 pub mod ledger;
 pub mod objects;
@@ -37,7 +38,9 @@ pub mod sops;
 pub mod stack;
 pub mod status;
 pub mod target;
+pub mod telemetry;
 pub mod text;
+pub mod vcs;
 pub mod watchdog;
 pub mod worker_event;
 pub mod worker_exit;

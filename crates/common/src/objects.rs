@@ -6,9 +6,12 @@
 //! success the object is read and compared: the one that stands either is ours, byte for byte, or somebody else's.
 //! Bodies that two writers could both produce carry a nonce.
 
-use aws_sdk_s3::{error::SdkError, primitives::ByteStream};
+use aws_sdk_s3::{
+    error::SdkError,
+    primitives::{ByteStream, SdkBody},
+};
 use bytes::Bytes;
-use futures::{StreamExt as _, TryStreamExt as _, stream};
+use http_body_util::BodyExt as _;
 
 use crate::{
     aws::{Aws, AwsError, Class},
@@ -23,6 +26,7 @@ pub const PARALLEL: usize = 16;
 pub struct Objects<'a> {
     aws: &'a Aws,
     bucket: &'a str,
+    owner: Option<&'a str>,
 }
 
 /// An object as it stands.
@@ -32,6 +36,15 @@ pub struct Object {
     pub body: Bytes,
     /// When it was written. S3 tells the second; this is its end, so that nothing that was written before comes after.
     pub written_at: Timestamp,
+}
+
+/// An object in a list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listed {
+    /// Its key.
+    pub key: String,
+    /// Its length.
+    pub bytes: u64,
 }
 
 /// Whose object stands after [`Objects::put_first`].
@@ -49,7 +62,13 @@ const CONFLICTS: usize = 8;
 impl<'a> Objects<'a> {
     /// The objects of a bucket.
     pub fn new(aws: &'a Aws, bucket: &'a str) -> Self {
-        Self { aws, bucket }
+        Self { aws, bucket, owner: None }
+    }
+
+    /// The same, if the bucket is this account's; else S3 refuses to give anything out.
+    #[must_use]
+    pub fn owned_by(self, owner: Option<&'a str>) -> Self {
+        Self { owner, ..self }
     }
 
     /// The bucket's name.
@@ -60,7 +79,8 @@ impl<'a> Objects<'a> {
     /// The object, if there is one. One that is larger than `limit` bytes is cut there.
     pub async fn get(&self, key: &str, limit: usize) -> Result<Option<Object>, AwsError> {
         let action = || format!("read `s3://{}/{key}`", self.bucket);
-        let answer = match self.aws.s3().get_object().bucket(self.bucket).key(key).send().await {
+        let request = self.aws.s3().get_object().bucket(self.bucket).key(key);
+        let answer = match request.set_expected_bucket_owner(self.owner.map(str::to_owned)).send().await {
             Ok(answer) => answer,
             Err(SdkError::ServiceError(error)) if error.err().is_no_such_key() => return Ok(None),
             Err(error) => return Err(AwsError::of(action(), error)),
@@ -111,6 +131,31 @@ impl<'a> Objects<'a> {
         }
     }
 
+    /// The same, and tells how many bytes are sent as they are read; from the beginning again when the call is repeated.
+    pub async fn put_file_watched(
+        &self,
+        key: &str,
+        path: &std::path::Path,
+        each: impl Fn(u64) + Clone + Send + Sync + 'static,
+    ) -> Result<(), AwsError> {
+        let action = || format!("write `s3://{}/{key}`", self.bucket);
+        let refused = |error: &dyn std::fmt::Display| AwsError::refused(action(), error.to_string());
+        let length = tokio::fs::metadata(path).await.map_err(|error| refused(&error))?.len();
+        let length = i64::try_from(length).map_err(|error| refused(&error))?;
+        let body = ByteStream::from_path(path).await.map_err(|error| refused(&error))?;
+        let body = body.into_inner().map_preserve_contents(move |body| {
+            let (each, mut sent) = (each.clone(), 0);
+            SdkBody::from_body_1_x(body.map_frame(move |frame| {
+                sent += frame.data_ref().map_or(0, |data| data.len() as u64);
+                each(sent);
+                frame
+            }))
+        });
+        // The length is not known any more to a body whose pieces are looked at.
+        let request = self.aws.s3().put_object().bucket(self.bucket).key(key).content_length(length);
+        request.body(body.into()).send().await.map(|_| ()).map_err(|error| AwsError::of(action(), error))
+    }
+
     /// Writes the object if there is none; says whose object stands. See the error semantics above.
     pub async fn put_first(&self, key: &str, body: impl Into<Bytes>) -> Result<First, AwsError> {
         let body = body.into();
@@ -149,24 +194,18 @@ impl<'a> Objects<'a> {
             .map_err(|error| AwsError::of(format!("delete `s3://{}/{key}`", self.bucket), error))
     }
 
-    /// All keys below a prefix, sorted.
-    pub async fn list(&self, prefix: &str) -> Result<Vec<String>, AwsError> {
+    /// All objects below a prefix, sorted by their keys.
+    pub async fn list(&self, prefix: &str) -> Result<Vec<Listed>, AwsError> {
         let mut pages = self.aws.s3().list_objects_v2().bucket(self.bucket).prefix(prefix).into_paginator().send();
-        let mut keys = Vec::new();
+        let mut listed = Vec::new();
         while let Some(page) = pages.next().await {
             let page = page.map_err(|error| AwsError::of(format!("list `s3://{}/{prefix}`", self.bucket), error))?;
-            keys.extend(page.contents.unwrap_or_default().into_iter().filter_map(|object| object.key));
+            listed.extend(page.contents.unwrap_or_default().into_iter().filter_map(|object| {
+                let bytes = object.size.and_then(|size| u64::try_from(size).ok()).unwrap_or_default();
+                Some(Listed { key: object.key?, bytes })
+            }));
         }
-        Ok(keys)
-    }
-
-    /// Reads several objects at once, a few at a time; those that are not there are `None`.
-    pub async fn get_all<K>(&self, keys: Vec<(K, String)>, limit: usize) -> Result<Vec<(K, Option<Object>)>, AwsError> {
-        stream::iter(keys)
-            .map(|(tag, key)| async move { Ok((tag, self.get(&key, limit).await?)) })
-            .buffered(PARALLEL)
-            .try_collect()
-            .await
+        Ok(listed)
     }
 }
 

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use crate::{
     ids::{InstanceId, OrderName, OrderNum},
@@ -42,12 +43,36 @@ pub struct Job {
 }
 
 impl Job {
+    /// What it says of where it belongs, for whoever reports on the run: the first repository of its orders, and what is
+    /// carried along.
+    pub fn carried(&self) -> Map<String, Value> {
+        let repo = self.orders.iter().find_map(|order| match &order.source {
+            Source::Git { repo, .. } => Some(repo.clone()),
+            Source::S3 { .. } | Source::None => None,
+        });
+        let fields = [
+            ("git_repo", repo.map(Value::from)),
+            ("pr_number", self.pr_number.map(Value::from)),
+            ("issue_number", self.issue_number.map(Value::from)),
+            ("pr_comment_search_tag", self.pr_comment_search_tag.clone().map(Value::from)),
+        ];
+        fields.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect()
+    }
+
     /// The order with this number.
     ///
     /// # Panics
     /// For the run itself and numbers beyond the job's.
     pub fn order(&self, number: OrderNum) -> &Order {
         number.index().and_then(|index| self.orders.get(index)).expect("a number of this job")
+    }
+
+    /// Index of the order that a text names: its name, its queue id, or its number with or without zeros before it.
+    pub fn find(&self, text: &str) -> Option<usize> {
+        // Names first: an order may be called `2`.
+        let named = self.orders.iter().position(|order| order.name.as_str() == text || order.queue_id == text);
+        let number = || text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse::<usize>().ok()).flatten();
+        named.or_else(|| number()?.checked_sub(1).filter(|index| *index < self.orders.len()))
     }
 
     /// All numbers with their orders.

@@ -6,10 +6,24 @@ use std::ops::Not;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{clock::Timestamp, status::Outcome, worker_event::WorkerEvent};
+use crate::{
+    clock::Timestamp,
+    json,
+    status::Outcome,
+    text::sentence,
+    worker_event::{self, WorkerEvent},
+};
 
 /// Largest result that is read: 256 KiB of log, 100 events of 64 KiB, and room for JSON's escapes.
 pub const MAX_BYTES: usize = 16 * 1024 * 1024;
+/// Most events of a result: a hundred of each of ten instances. Whoever records it writes a row for each.
+pub const MAX_EVENTS: usize = 1_000;
+/// Most values of all events' data together: what a hundred full events have.
+pub const MAX_EVENT_VALUES: usize = 100 * worker_event::MAX_VALUES;
+/// Most values of a result: those, and at most six that each event has beside its data. It bounds the memory it takes.
+const MAX_VALUES: usize = MAX_EVENT_VALUES + 6 * MAX_EVENTS + 100;
+/// Characters of the reason that are kept.
+const MAX_REASON: usize = 4_096;
 
 /// Type of the error with which a worker on Lambda ends when it could not deliver its result. The message is the result
 /// as JSON, without log and events.
@@ -81,13 +95,32 @@ impl OrderResult {
     /// Reads a result. `at` is when its object was written, for writers that give no `finished_at`; so a repeated reading
     /// gives the same event again.
     pub fn read(bytes: &[u8], at: Timestamp) -> Self {
-        match serde_json::from_slice::<Self>(bytes) {
+        match Self::parse(bytes) {
             Ok(mut result) => {
                 result.finished_at.get_or_insert(at);
                 result
             }
-            Err(error) => Self::of_engine(Outcome::Failed, &format!("its result.json cannot be read: {error}"), at),
+            Err(problem) => Self::of_engine(Outcome::Failed, &format!("its result.json cannot be read: {problem}"), at),
         }
+    }
+
+    /// Reads what anybody may have written: whoever holds the callback URL, which all commands of the order do.
+    fn parse(bytes: &[u8]) -> Result<Self, String> {
+        // Readers cut it there.
+        if bytes.len() >= MAX_BYTES {
+            return Err(format!("must have fewer than {MAX_BYTES} bytes"));
+        }
+        let mut result: Self = json::read(bytes, MAX_VALUES)?;
+        if result.events.len() > MAX_EVENTS {
+            return Err(format!("events: must be at most {MAX_EVENTS}, not {}", result.events.len()));
+        }
+        for (index, event) in result.events.iter().enumerate() {
+            event.check().map_err(|problem| format!("events[{index}].{problem}"))?;
+        }
+        for text in [&mut result.reason, &mut result.writer].into_iter().flatten() {
+            *text = sentence(text, MAX_REASON);
+        }
+        Ok(result)
     }
 
     /// The result without what makes it large, for ways that take little.
@@ -116,6 +149,15 @@ mod tests {
     fn status_and_log_are_enough() {
         let result = OrderResult::read(br#"{"status":"succeeded","log":"hi"}"#, AT);
         assert_eq!((result.status, result.log.as_str(), result.finished_at), (Outcome::Succeeded, "hi", Some(AT)));
+    }
+
+    #[test]
+    fn numbers_of_events_stay_what_they_are() {
+        let event = r#"{"event_type":"e","status":"s","epoch":1,"data":{"a":2.9999999999999995e+45,"b":0.1,"c":-7}}"#;
+        let text = format!(r#"{{"status":"succeeded","events":[{event}]}}"#);
+        let once = OrderResult::read(text.as_bytes(), AT).to_bytes().unwrap();
+        assert!(String::from_utf8_lossy(&once).contains("2.9999999999999995e+45"));
+        assert_eq!(OrderResult::read(&once, AT).to_bytes().unwrap(), once);
     }
 
     #[test]

@@ -18,7 +18,7 @@ use crate::{
     ids::{OrderNum, RunId},
     keys,
     order::{Job, Source},
-    plan::Plan,
+    plan::{Plan, PlannedOrder},
     status::{Outcome, Status},
 };
 
@@ -48,6 +48,10 @@ struct Row<'a> {
     status: &'a str,
     created_at: Timestamp,
     last_update: Timestamp,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ended_at: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reused_from: Option<&'a RunId>,
     sops_key_ssm_path: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     ssm_targets: Option<String>,
@@ -56,9 +60,10 @@ struct Row<'a> {
     ttl: u64,
 }
 
-/// The rows of a new run.
+/// The rows of a new run. An order that counts as succeeded has ended when the run was created.
 pub fn rows(job: &Job, plan: &Plan, bucket: &str) -> Result<Vec<Item>, AwsError> {
-    let row = |(number, order): (OrderNum, &crate::order::Order)| {
+    let row = |((number, order), planned): ((OrderNum, &crate::order::Order), &PlannedOrder)| {
+        let reused_from = planned.reused_from.as_ref();
         let row = Row {
             pk: keys::order_row(&plan.run_id, number),
             run_id: &plan.run_id,
@@ -75,9 +80,11 @@ pub fn rows(job: &Job, plan: &Plan, bucket: &str) -> Result<Vec<Item>, AwsError>
             dependencies: order.dependencies.iter().map(|d| job.orders[usize::from(*d)].name.as_str()).collect(),
             must_succeed: order.must_succeed,
             timeout: order.timeout,
-            status: Status::Queued.as_str(),
+            status: planned.initial_status().as_str(),
             created_at: plan.created_at,
             last_update: plan.created_at,
+            ended_at: reused_from.map(|_| plan.created_at),
+            reused_from,
             sops_key_ssm_path: &plan.sops_key_ssm_path,
             ssm_targets: order.ssm.as_ref().and_then(|ssm| serde_json::to_string(&ssm.targets).ok()),
             ssm_document_name: order.ssm.as_ref().and_then(|ssm| ssm.document.as_deref()),
@@ -85,7 +92,7 @@ pub fn rows(job: &Job, plan: &Plan, bucket: &str) -> Result<Vec<Item>, AwsError>
         };
         serde_dynamo::to_item(row).map_err(|error| AwsError::refused("write the rows of the orders", error.to_string()))
     };
-    job.numbered().map(row).collect()
+    job.numbered().zip(&plan.orders).map(row).collect()
 }
 
 fn git_b64(job: &Job, order: &crate::order::Order) -> Option<String> {

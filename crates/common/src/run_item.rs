@@ -76,6 +76,10 @@ pub struct RunItem {
     pub plan_key: String,
     /// Draw of the submission that made it.
     pub submit_id: String,
+    /// Draw that goes into the digests of the run's orders, which stand in its plan. Whoever reads the bucket alone cannot
+    /// try out what `env_vars` they are of; a later run, which compares its orders with these, finds it here.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub digest_key: String,
     /// Digest of the job, by which the same job under the same id is known.
     pub job_digest: String,
     /// The answer that the submission gives, for those that ask again.
@@ -111,6 +115,7 @@ impl RunItem {
             deadline: new.deadline.millis(),
             plan_key: keys::plan(new.run_id),
             submit_id: new.submit_id.to_owned(),
+            digest_key: new.digest_key.to_owned(),
             job_digest: new.job_digest.to_owned(),
             answer: new.answer.to_owned(),
             schema_version: SCHEMA_VERSION,
@@ -153,6 +158,8 @@ pub struct NewRun<'a> {
     pub deadline: Timestamp,
     /// Draw of this submission.
     pub submit_id: &'a str,
+    /// Draw for the digests of its orders.
+    pub digest_key: &'a str,
     /// Digest of the job.
     pub job_digest: &'a str,
     /// The answer to give.
@@ -224,13 +231,15 @@ impl<'a> RunItems<'a> {
         }
     }
 
-    /// The commit point of a submission: from `submitting` to `idle`, if it is still this submission's.
-    pub async fn flip(&self, run: &RunId, submit_id: &str) -> Result<Written, AwsError> {
+    /// The commit point of a submission: from `submitting` to `idle`, if it is still this submission's. With it comes the
+    /// ledger that the run begins with: nobody looks at it before, and nobody may look at it without.
+    pub async fn flip(&self, run: &RunId, submit_id: &str, letters: &str) -> Result<Written, AwsError> {
         let request = self
             .update(run)
-            .update_expression("SET #status = :idle REMOVE lease_until")
+            .update_expression("SET #status = :idle, orders = :letters REMOVE lease_until")
             .condition_expression("submit_id = :me AND #status = :submitting")
             .expression_attribute_values(":idle", s("idle"))
+            .expression_attribute_values(":letters", s(letters))
             .expression_attribute_values(":submitting", s("submitting"))
             .expression_attribute_values(":me", s(submit_id));
         self.send(run, "flip", request).await

@@ -139,6 +139,13 @@ const FUNCTIONS: &[(&str, Function)] = &[
         Value::Object(object) => Ok(object.len().into()),
         other => Ok(list(other)?.len().into()),
     }),
+    ("merge", |args| {
+        let mut all = Map::new();
+        for object in args.iter() {
+            all.extend(object.as_object().ok_or_else(|| format!("`{object}` is no object"))?.clone());
+        }
+        Ok(Value::Object(all))
+    }),
     ("one", |args| match list(&args[0])?.as_slice() {
         [] => Ok(Value::Null),
         [only] => Ok(only.clone()),
@@ -151,6 +158,7 @@ const FUNCTIONS: &[(&str, Function)] = &[
         Ok(Value::Array(groups.collect()))
     }),
     ("reverse", |args| list(&args[0]).map(|list| list.into_iter().rev().collect::<Vec<_>>().into())),
+    ("split", |args| Ok(text(&args[1])?.split(text(&args[0])?).collect::<Vec<_>>().into())),
     ("tostring", |args| match &args[0] {
         Value::String(text) => Ok(text.as_str().into()),
         other => Ok(other.to_string().into()),

@@ -69,6 +69,7 @@ mod http_api;
 mod ids;
 mod lambda;
 mod options;
+pub mod orphans;
 mod peer;
 pub mod record;
 mod s3;

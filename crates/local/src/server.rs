@@ -198,9 +198,14 @@ impl Services {
         let body = collect(body, http_api::BODY_LIMIT).await;
         self.gate
             .pass(&call, None, |_| async {
-                match body {
-                    Some(body) => http_api::call(&self.lambda, role, parts, &body).await,
-                    None => http_api::too_large(),
+                let Some(body) = body else { return http_api::too_large() };
+                let session = self.session(parts);
+                // Unsigned is allowed; a signature that is there is held to what it says.
+                let is_signed = parts.headers.contains_key(header::AUTHORIZATION);
+                let checked = signature::verify(Service::Api, parts, &body, session.as_deref(), dates::machine_now());
+                match checked {
+                    Err(error) if is_signed => error.respond(Service::Api),
+                    _ => http_api::call(&self.lambda, role, parts, &body).await,
                 }
             })
             .await

@@ -1,4 +1,4 @@
-//! Signature Version 4 of the JSON services, Lambda and STS: the request is signed again and the results compared.
+//! Signature Version 4 of the JSON services, the HTTP API, Lambda and STS: the request is signed again and the results compared.
 //!
 //! S3 is not checked here: `s3s` does that for headers and presigned URLs, asking [`crate::s3`] for the secret.
 
@@ -141,7 +141,7 @@ fn signature(
 /// The refusal under the name and status that this service gives it.
 fn refuse(service: Service, code: &str, message: &str) -> ApiError {
     let status = match service {
-        Service::Lambda | Service::Sts => StatusCode::FORBIDDEN,
+        Service::Api | Service::Lambda | Service::Sts => StatusCode::FORBIDDEN,
         _ => StatusCode::BAD_REQUEST,
     };
     // The query protocol drops the suffix, and has a name of its own for a key it does not know.

@@ -13,7 +13,10 @@ use std::{
 use tokio::{process::Command, sync::oneshot};
 use tokio_util::task::TaskTracker;
 
-use crate::lambda::process::{Running, end_processes, inside, kill_group, owners};
+use crate::{
+    lambda::process::{Running, end_processes, inside, kill_group, owners},
+    orphans,
+};
 
 /// The processes that are there.
 #[derive(Debug, Default)]
@@ -48,7 +51,7 @@ impl Tasks {
         if registry.closed {
             return Err(io::Error::other("the embedded AWS is shutting down"));
         }
-        let mut child = command.spawn()?;
+        let mut child = orphans::spawn(&mut command)?;
         let pid = child.id().and_then(|pid| i32::try_from(pid).ok()).unwrap_or_default();
         running.set_pid(pid);
         registry.running.insert(id.to_owned(), Arc::clone(running));
@@ -60,8 +63,10 @@ impl Tasks {
             running.set_pid(0);
             if pid > 0 {
                 kill_group(pid);
+                orphans::forget(pid);
             }
             end_processes(&inside(&folder)).await;
+            orphans::end().await;
             tasks.registry().running.remove(&id);
             // Nobody may wait for it any more.
             drop(tell.send(status));

@@ -53,4 +53,6 @@ pub enum Flaw {
     FlipBeforePlan,
     /// The tick is started after the flip.
     TickAfterFlip,
+    /// The ledger that the run begins with is written after the flip.
+    LettersAfterFlip,
 }

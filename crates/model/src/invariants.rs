@@ -19,13 +19,14 @@ pub enum Invariant {
     StartsOnce,
     /// Row 2. Nothing of an order starts after it has a result, after the ledger says that it ended, or after `done`.
     NoLateStart,
-    /// Row 3. An order starts only after durable results of all its dependencies.
+    /// Row 3. An order starts only after durable results of all its dependencies, but for those that count from the
+    /// beginning.
     DependenciesFirst,
     /// Row 4. A result that stands is never another later.
     FirstResultStands,
     /// Row 4. The ledger agrees with the results: how an order ended there is what its result says.
     LedgerAgrees,
-    /// Row 4. What ended in the ledger or in `done` has a result.
+    /// Row 4. What ended in the ledger or in `done` has a result, or counted from the beginning.
     EndedHasResult,
     /// Row 4. An order ends as lost only when the very invocation that claimed it is gone.
     LostIsGone,
@@ -133,8 +134,10 @@ impl Invariant {
             Self::StartsOnce => state.witness.starts.iter().all(|starts| *starts <= 1),
             Self::LedgerAgrees => agrees(protocol, state, state.item.ledger),
             Self::EndedHasResult => {
-                let has_results =
-                    |ledger: Ledger| ledger.ended().iter().all(|order| state.store.results[order].is_some());
+                let counts = |order| protocol.job.counted.has(order);
+                let has_results = |ledger: Ledger| {
+                    ledger.ended().iter().all(|order| counts(order) || state.store.results[order].is_some())
+                };
                 has_results(state.item.ledger) && state.store.done.is_none_or(has_results)
             }
             Self::DoneWhenOver => {

@@ -14,6 +14,9 @@ pub struct Job {
     pub dependencies: [Orders; MAX_ORDERS],
     /// Orders that also run after a dependency that did not succeed (`must_succeed: false`).
     pub tolerant: Orders,
+    /// Orders that count as succeeded from the beginning, because they did in an earlier run; with each, all that it waits
+    /// for.
+    pub counted: Orders,
 }
 
 /// What follows from a ledger.
@@ -48,13 +51,26 @@ impl Job {
             dependencies[order] = Orders::of_bits(bits[order]);
             order += 1;
         }
-        Self { count, dependencies, tolerant: Orders::NONE }
+        Self { count, dependencies, tolerant: Orders::NONE, counted: Orders::NONE }
     }
 
     /// The same job, its orders running whatever became of what they wait for.
     #[must_use]
     pub fn tolerant(self) -> Self {
         Self { tolerant: self.all(), ..self }
+    }
+
+    /// The same job, of which these orders, as bits, count from the beginning.
+    #[must_use]
+    pub fn counting(self, bits: u8) -> Self {
+        Self { counted: Orders::of_bits(bits), ..self }
+    }
+
+    /// The letters with which the run begins.
+    pub fn beginning(&self) -> Ledger {
+        let mut ledger = Ledger::default();
+        self.counted.iter().for_each(|order| ledger.set(order, Letter::Ended(Outcome::Succeeded)));
+        ledger
     }
 
     /// All orders.

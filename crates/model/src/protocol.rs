@@ -155,8 +155,12 @@ impl Model for Protocol {
     type Action = Action;
 
     fn init_states(&self) -> Vec<State> {
-        let state = if self.from_submission { State::submitted } else { State::accepted };
-        vec![state(self.budgets).canonical(&self.job, self.requests_matter())]
+        let mut state =
+            if self.from_submission { State::submitted(self.budgets) } else { State::accepted(self.budgets) };
+        if !self.from_submission {
+            state.item.ledger = self.job.beginning();
+        }
+        vec![state.canonical(&self.job, self.requests_matter())]
     }
 
     fn actions(&self, state: &State, actions: &mut Vec<Action>) {

@@ -26,8 +26,10 @@ pub enum SubmitStep {
     Upload,
     /// Starts the run's tick; "already exists" is success.
     StartTick,
-    /// The commit point.
+    /// The commit point. With it comes the ledger that the run begins with.
     Flip,
+    /// That ledger, in a call of its own (a flaw).
+    Letters,
     /// The first message.
     Message,
 }
@@ -52,7 +54,7 @@ impl Protocol {
     /// Performs a submission's next call; with its answer it goes on, without one it makes the call again.
     pub(crate) fn submit(&self, state: &mut State, submitter: Submitter, is_answered: bool) {
         let Submitter { id, step } = submitter;
-        Self::perform_submission(state, submitter);
+        self.perform_submission(state, submitter);
         if !is_answered {
             return;
         }
@@ -72,13 +74,14 @@ impl Protocol {
             SubmitStep::Flip if matches!(state.item.status, Status::Submitting(_)) => None,
             SubmitStep::Flip if self.has(Flaw::FlipBeforePlan) => Some(SubmitStep::Upload),
             SubmitStep::Flip if self.has(Flaw::TickAfterFlip) => Some(SubmitStep::StartTick),
-            SubmitStep::Flip => Some(SubmitStep::Message),
+            SubmitStep::Flip if self.has(Flaw::LettersAfterFlip) => Some(SubmitStep::Letters),
+            SubmitStep::Flip | SubmitStep::Letters => Some(SubmitStep::Message),
             SubmitStep::Message => None,
         };
         state.submitters.extend(next.map(|step| Submitter { id, step }));
     }
 
-    fn perform_submission(state: &mut State, Submitter { id, step }: Submitter) {
+    fn perform_submission(&self, state: &mut State, Submitter { id, step }: Submitter) {
         match step {
             SubmitStep::Reserve => {
                 let is_free = match state.item.status {
@@ -97,8 +100,12 @@ impl Protocol {
                 if state.item.status == Status::Submitting(id) {
                     state.item.status = Status::Idle;
                     state.item.is_live = false;
+                    if !self.has(Flaw::LettersAfterFlip) {
+                        state.item.ledger = self.job.beginning();
+                    }
                 }
             }
+            SubmitStep::Letters => state.item.ledger = self.job.beginning(),
             SubmitStep::Message => state.notify(About::Wake),
         }
     }

@@ -25,7 +25,7 @@ const NONE: Budgets = Budgets {
 /// The protocol as it should be, in less than a minute.
 pub fn correct() -> Vec<Named> {
     let chain = |budgets| Protocol::new(Job::CHAIN, budgets);
-    vec![
+    let mut all = vec![
         ("diamond, nothing fails", Protocol::new(Job::DIAMOND, NONE)),
         (
             "one order: crashes, drop, lost reply, error, timeout",
@@ -111,6 +111,36 @@ pub fn correct() -> Vec<Named> {
         ),
         ("diamond: crash, zombie", Protocol::new(Job::DIAMOND, Budgets { crashes: 1, zombies: 1, ..NONE })),
         ("submission: crash, lost reply, zombie, early tick", submission()),
+    ];
+    all.extend(reruns());
+    all
+}
+
+/// Runs of which orders count from the beginning.
+fn reruns() -> Vec<Named> {
+    vec![
+        (
+            "rerun of a chain of three, the first counts: crash, duplicate, drop, timeout",
+            Protocol::new(
+                Job::CHAIN_TO_TOLERANT.counting(0b1),
+                Budgets { crashes: 1, duplicates: 1, drops: 1, timeouts: 1, ..NONE },
+            ),
+        ),
+        (
+            "rerun of a diamond, a side runs again: crash, zombie, cancellation",
+            Protocol::new(Job::DIAMOND.counting(0b11), Budgets { crashes: 1, zombies: 1, cancels: 1, ..NONE }),
+        ),
+        (
+            "rerun of a chain in which all counts: crashes, zombie, lost reply, deadline, cancellation",
+            Protocol::new(
+                Job::CHAIN.counting(0b11),
+                Budgets { crashes: 2, zombies: 1, lost_replies: 1, deadlines: 1, cancels: 1, ..NONE },
+            ),
+        ),
+        ("submission of a rerun: crash, lost reply, early tick", {
+            let budgets = Budgets { crashes: 1, resubmissions: 1, lost_replies: 1, early_ticks: 1, ..NONE };
+            Protocol::new(Job::CHAIN.counting(0b1), budgets).from_submission()
+        }),
     ]
 }
 
@@ -210,7 +240,7 @@ impl Flaw {
         let (name, job, budgets, breaks) = self.setting();
         let protocol = Protocol::new(job, budgets);
         let protocol = match self {
-            Self::FlipBeforePlan | Self::TickAfterFlip => protocol.from_submission(),
+            Self::FlipBeforePlan | Self::TickAfterFlip | Self::LettersAfterFlip => protocol.from_submission(),
             _ => protocol,
         };
         Variant { name, protocol: protocol.with(self), breaks }
@@ -290,6 +320,12 @@ impl Flaw {
             ),
             Self::FlipBeforePlan => ("the flip before the plan", Job::ONE, NONE, Invariant::AcceptedIsDurable),
             Self::TickAfterFlip => ("the tick after the flip", Job::ONE, crash, Invariant::NeverStuck),
+            Self::LettersAfterFlip => (
+                "what counts is written after the flip",
+                Job::CHAIN.counting(0b1),
+                Budgets { early_ticks: 1, ..NONE },
+                Invariant::NoLateStart,
+            ),
         }
     }
 }

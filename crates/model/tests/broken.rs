@@ -41,6 +41,7 @@ must_be_found! {
     claims_for_stops_alone: ClaimsForStopsAlone,
     flip_before_the_plan: FlipBeforePlan,
     tick_after_the_flip: TickAfterFlip,
+    what_counts_written_after_the_flip: LettersAfterFlip,
 }
 
 #[test]

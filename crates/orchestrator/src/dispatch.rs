@@ -15,7 +15,7 @@ use common::{
 };
 use futures::{StreamExt as _, stream};
 
-use crate::{PassError, pass::Pass, record::PARALLEL};
+use crate::{PassError, pass::Pass, record::PARALLEL, trace};
 
 /// Dispatches between two checkpoints of the ledger.
 const CHECKPOINT: usize = 200;
@@ -107,6 +107,21 @@ impl Pass<'_> {
     }
 
     async fn dispatch(&self, order: OrderNum) -> Result<Dispatched, PassError> {
+        let began = self.now();
+        let dispatched = self.start(order).await;
+        let planned = self.planned(order)?;
+        self.settings.telemetry.record(|| {
+            let ended = match &dispatched {
+                Ok(Dispatched::Yes(..)) => "dispatched",
+                Ok(Dispatched::Refused(_)) => "refused",
+                Ok(Dispatched::Later) | Err(_) => "later",
+            };
+            [trace::dispatch(&self.item.run_id, &self.me, (order, planned), (began, self.now()), ended)]
+        });
+        dispatched
+    }
+
+    async fn start(&self, order: OrderNum) -> Result<Dispatched, PassError> {
         let planned = self.planned(order)?;
         let watch = Watch {
             run_id: self.item.run_id.clone(),

@@ -12,7 +12,7 @@ use common::{
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::{PassError, pass::Pass};
+use crate::{PassError, pass::Pass, trace};
 
 /// `done`: `{"status", "summary"}`.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
@@ -40,6 +40,7 @@ impl Pass<'_> {
         let event = self.recorder().of_job(Kind::JobCompleted, done.status.as_str(), stands.written_at);
         let event = event.summary(Value::Object(done.summary), &self.plan.done_endpt);
         events::write(self.aws, &self.settings.order_events_table, vec![event]).await?;
+        self.settings.telemetry.record(|| [trace::run(&self.plan, stands.written_at, done.status)]);
         tracing::info!(run_id = %run, status = %done.status, "the run ended");
         Ok(())
     }

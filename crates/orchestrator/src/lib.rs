@@ -23,6 +23,7 @@ mod results;
 mod settings;
 mod start;
 mod stop;
+mod trace;
 
 use std::time::Duration;
 

@@ -9,14 +9,14 @@ use common::{
     aws::Aws,
     claim::{Claims, Ending},
     clock::Timestamp,
-    events::{self, Kind, Recorder},
+    events::{self, Event, Kind, Recorder},
     graph::{self, Evaluation, Limits, Node},
     ids::{OrderNum, RunId, fresh_nonce},
     intake::{kick_off::WAKE, upload::delete_key},
     keys::{self, Callback},
     ledger::Ledger,
     objects::Objects,
-    plan::{Plan, PlannedOrder, SCHEMA_VERSION},
+    plan::{self, Plan, PlannedOrder, SCHEMA_VERSION},
     rows::Rows,
     run_item::{RunItem, RunItems, Written},
     status::{Outcome, Status},
@@ -26,12 +26,11 @@ use crate::{
     Budget, PassError, Settings, is_narrow,
     lease::{self, Lease},
     results::News,
+    trace::{self, Tally},
 };
 
 /// Plans that a warm orchestrator keeps: a few, because one of 9,999 orders has some megabytes.
 const PLANS: usize = 4;
-/// Largest plan that is read: 9,999 orders with all the dependencies that a request can hold.
-const MAX_PLAN_BYTES: usize = 64 * 1024 * 1024;
 
 /// One orchestrator at work on one run, holding its lease.
 pub(crate) struct Pass<'a> {
@@ -43,7 +42,8 @@ pub(crate) struct Pass<'a> {
     /// Only steps that were performed to their end.
     pub(crate) ledger: Ledger,
     pub(crate) nodes: Vec<Node>,
-    me: String,
+    pub(crate) me: String,
+    tally: Tally,
     news: u64,
 }
 
@@ -64,16 +64,21 @@ pub(crate) async fn wake(
     budget: Budget,
 ) -> Result<(), PassError> {
     let me = fresh_nonce();
+    let began = settings.clock.now();
     let items = RunItems::new(aws, &settings.locks_table);
     let item = match lease::take(items, run, &me, settings.clock).await? {
         Lease::Mine(item) => *item,
         Lease::Deposited | Lease::NotNeeded => return Ok(()),
+    };
+    let tell = |tally: Tally, failed: bool| {
+        settings.telemetry.record(|| [trace::pass(run, &me, (began, settings.clock.now()), tally, failed)]);
     };
     let letters = item.orders.clone();
     let mut pass = match Pass::begin(aws, settings, budget, item, me.clone()).await {
         Ok(pass) => pass,
         Err(error) => {
             release(items, run, &me, &letters).await;
+            tell(Tally::default(), true);
             return Err(error);
         }
     };
@@ -82,6 +87,7 @@ pub(crate) async fn wake(
         // What was performed is in the ledger; the rest is done again by whoever comes next.
         release(items, run, &me, &pass.ledger.letters()).await;
     }
+    tell(Tally { news: pass.news, ..pass.tally }, result.is_err());
     result
 }
 
@@ -109,7 +115,8 @@ impl<'a> Pass<'a> {
             return Err(PassError::Stored("ledger and plan have different lengths".to_owned()));
         }
         let news = item.news.unwrap_or(1);
-        Ok(Self { aws, settings, budget, nodes: plan.nodes(), item, plan, ledger, me, news })
+        let nodes = plan.nodes();
+        Ok(Self { aws, settings, budget, nodes, item, plan, ledger, me, tally: Tally::default(), news })
     }
 
     async fn work(&mut self, callback: &Callback) -> Result<(), PassError> {
@@ -148,12 +155,12 @@ impl<'a> Pass<'a> {
 
     /// One look and everything that follows from it.
     async fn round(&mut self, only: Option<&Callback>) -> Result<Round, PassError> {
-        if self.ledger.statuses().iter().all(|status| *status == Status::Queued) {
-            let started = self.recorder().of_job(Kind::JobStarted, Status::Running.as_str(), self.plan.created_at);
-            events::write(self.aws, &self.settings.order_events_table, vec![started]).await?;
+        if self.is_at_its_beginning() {
+            events::write(self.aws, &self.settings.order_events_table, vec![self.job_started()]).await?;
         }
         let news = self.look(only).await?;
-        self.record_results(news.results).await?;
+        self.record_results(news.composed).await?;
+        self.record_reported(&news.reported).await?;
         // Before any stop: what waits for an order that failed has failed as well, whoever looks, and when.
         self.end_cascaded().await?;
         if !news.cancelled.is_empty() {
@@ -177,6 +184,24 @@ impl<'a> Pass<'a> {
         Ok(if self.budget.is_spent() { Round::OutOfTime } else { Round::Settled })
     }
 
+    /// Whether the ledger is still the one that the run began with.
+    fn is_at_its_beginning(&self) -> bool {
+        let pairs = self.ledger.statuses().iter().zip(&self.plan.orders);
+        pairs.into_iter().all(|(status, order)| *status == order.initial_status())
+    }
+
+    /// The event of the run's beginning. Orders that count as succeeded have no events of their own: it counts them.
+    fn job_started(&self) -> Event {
+        let started = self.recorder().of_job(Kind::JobStarted, Status::Running.as_str(), self.plan.created_at);
+        let mut data = self.plan.carried.clone();
+        if let Some(rerun_of) = &self.plan.rerun_of {
+            let reused = self.plan.orders.iter().filter(|order| order.reused_from.is_some()).count();
+            data.insert("rerun_of".to_owned(), rerun_of.as_str().into());
+            data.insert("reused".to_owned(), reused.into());
+        }
+        started.data(data)
+    }
+
     fn is_over(&self) -> bool {
         self.now() >= self.plan.deadline
     }
@@ -184,7 +209,7 @@ impl<'a> Pass<'a> {
     /// Looks at what a message names, or at everything.
     async fn look(&self, only: Option<&Callback>) -> Result<News, PassError> {
         match only {
-            Some(Callback::Result(order)) => self.news_of_order(*order).await,
+            Some(Callback::Result(order)) => Ok(self.news_of_order(*order)),
             Some(Callback::Instance(order, _)) => self.news_of_instances(*order).await,
             Some(Callback::Wake | Callback::Cancel(_)) | None => self.news_of_run().await,
         }
@@ -259,7 +284,13 @@ impl<'a> Pass<'a> {
 
     pub(crate) fn step(&mut self, order: OrderNum, to: Status) -> Result<(), PassError> {
         let index = order.index().ok_or_else(|| PassError::Stored(format!("{order} is no order")))?;
-        self.ledger.step(index, to).map_err(|error| PassError::Stored(error.to_string()))
+        self.ledger.step(index, to).map_err(|error| PassError::Stored(error.to_string()))?;
+        match to {
+            Status::Running => self.tally.dispatched += 1,
+            Status::Ended(_) => self.tally.results += 1,
+            Status::Queued => {}
+        }
+        Ok(())
     }
 
     pub(crate) fn planned(&self, order: OrderNum) -> Result<&PlannedOrder, PassError> {
@@ -308,7 +339,7 @@ async fn plan_of(aws: &Aws, settings: &Settings, item: &RunItem) -> Result<Arc<P
     if let Some(plan) = seen().iter().find(|plan| plan.submit_id == item.submit_id) {
         return Ok(Arc::clone(plan));
     }
-    let object = Objects::new(aws, &settings.internal_bucket).get(&item.plan_key, MAX_PLAN_BYTES).await?;
+    let object = Objects::new(aws, &settings.internal_bucket).get(&item.plan_key, plan::MAX_BYTES).await?;
     let object = object.ok_or_else(|| PassError::Stored(format!("there is no `{}`", item.plan_key)))?;
     let plan: Plan = serde_json::from_slice(&object.body)
         .map_err(|error| PassError::Stored(format!("`{}`: {error}", item.plan_key)))?;

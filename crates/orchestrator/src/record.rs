@@ -12,17 +12,14 @@ use common::{
 };
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 
-use crate::{PassError, pass::Pass};
+use crate::{PassError, pass::Pass, results::Told, trace};
 
 /// Rows written at once.
 pub(crate) const PARALLEL: usize = 16;
 
 impl Pass<'_> {
     /// Records results.
-    pub(crate) async fn record_results(
-        &mut self,
-        results: Vec<(OrderNum, OrderResult, Timestamp)>,
-    ) -> Result<(), PassError> {
+    pub(crate) async fn record_results(&mut self, results: Vec<Told>) -> Result<(), PassError> {
         let this = &*self;
         let written: Vec<_> = stream::iter(&results)
             .map(|(order, result, written_at)| this.record_result(*order, result, *written_at))
@@ -49,20 +46,27 @@ impl Pass<'_> {
         }
         // A foreign writer may give any time or none, and S3 tells only the second: neither may lie after what follows.
         let told = result.finished_at.unwrap_or(written_at);
+        let ended_at = told.min(self.now()).max(self.plan.created_at);
+        let started_at = result.started_at.map(|started| started.clamp(self.plan.created_at, ended_at));
+        // Nor may it lead to another order's log.
+        let run = &self.item.run_id;
+        let logs = [keys::log(run, order), keys::logs_of_instances(run, order)];
+        let is_its_log = |location: &&str| logs.iter().any(|log| log == location);
         let ending = Ending {
             outcome: result.status,
-            at: told.min(self.now()).max(self.plan.created_at),
-            started_at: result.started_at,
+            at: ended_at,
+            started_at,
             reason: result.reason.as_deref(),
-            log_location: result.log_location.as_deref(),
+            log_location: result.log_location.as_deref().filter(is_its_log),
         };
         let is_queued = self.ledger.get(order) == Some(Status::Queued);
         let urls = self.urls(order, None)?;
-        if let (true, Some(started)) = (is_queued, result.started_at) {
+        if let (true, Some(started)) = (is_queued, started_at) {
             // A worker had it, and nobody came to write down its dispatch.
             self.rows().dispatched(&self.item.run_id, order, started, urls.named()).await?;
         }
         let recorded = self.rows().ended(&self.item.run_id, order, ending, self.now()).await?;
+        self.settings.telemetry.record(|| trace::order(run, (order, planned), result, recorded, self.now()));
         let mut events = self.recorder().of_result(order, &planned.name, result, recorded.ended_at);
         if let (true, Some(at)) = (is_queued, recorded.dispatched_at) {
             // Or somebody came as far as the row.

@@ -3,7 +3,9 @@
 use common::{
     clock::Clock,
     env::{self, BadSettings, Environment},
+    stack::Function,
     target::TargetLimits,
+    telemetry::Telemetry,
 };
 
 /// Settings of the orchestrator.
@@ -33,6 +35,8 @@ pub struct Settings {
     pub max_parallel: TargetLimits,
     /// Seconds that events are kept.
     pub event_ttl_seconds: u64,
+    /// Where traces go.
+    pub telemetry: Telemetry,
     /// Time.
     pub clock: Clock,
 }
@@ -55,6 +59,7 @@ impl Settings {
             ssm_prefix: reader.text(env::SSM_PREFIX),
             max_parallel: reader.parsed(env::MAX_PARALLEL, TargetLimits::default()),
             event_ttl_seconds: reader.parsed(env::EVENT_TTL_SECONDS, 0),
+            telemetry: Telemetry::load(environment, Function::Orchestrator.name()),
             clock,
         };
         reader.finish(settings)

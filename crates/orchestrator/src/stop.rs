@@ -10,7 +10,7 @@ use common::{
 };
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 
-use crate::{PassError, pass::Pass, record::PARALLEL};
+use crate::{PassError, pass::Pass, record::PARALLEL, results::told};
 
 /// Orders that are ended between two looks at the time that is left.
 const CHUNK: usize = 500;
@@ -61,7 +61,7 @@ impl Pass<'_> {
             .try_collect()
             .await?;
         let results = ended.into_iter().filter_map(|(order, ended)| match ended {
-            Ended::Yes(result, written_at) => Some((order, result, written_at)),
+            Ended::Yes(result, written_at) => Some(told(order, result, written_at)),
             // Its worker reports, or a later look finds that it did not.
             Ended::Stopping(_) => None,
         });

@@ -5,9 +5,9 @@
 
 use std::{
     collections::VecDeque,
-    fs::{File, OpenOptions},
+    fs::{self, File, OpenOptions},
     io::{self, Write},
-    os::unix::fs::OpenOptionsExt,
+    os::{fd::AsRawFd as _, unix::fs::OpenOptionsExt},
     path::{Path, PathBuf},
 };
 
@@ -116,18 +116,12 @@ pub struct Capture {
 }
 
 impl Capture {
-    /// Begins with a new file at `path`, readable by this user alone.
+    /// Begins with a new file at `path`, readable by this user alone. On Linux it has that name for a moment only, so that
+    /// no command of the same user can put another in its place; this process finds it by [`Self::path`].
     pub fn create(masker: Masker, path: &Path) -> io::Result<Self> {
         let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
-        Ok(Self {
-            masker,
-            kept: HeadTail::new(KEPT),
-            file,
-            path: path.to_owned(),
-            spooled: 0,
-            spool_error: None,
-            buffer: Vec::new(),
-        })
+        let path = nameless(&file, path)?;
+        Ok(Self { masker, kept: HeadTail::new(KEPT), file, path, spooled: 0, spool_error: None, buffer: Vec::new() })
     }
 
     /// Takes the next bytes of output as commands wrote them.
@@ -188,6 +182,15 @@ impl Capture {
         }
         self.buffer.clear();
     }
+}
+
+/// Takes the name from a file; gives the path by which this process, and no other that may not look into it, opens it.
+fn nameless(file: &File, path: &Path) -> io::Result<PathBuf> {
+    if !cfg!(target_os = "linux") {
+        return Ok(path.to_owned());
+    }
+    fs::remove_file(path)?;
+    Ok(format!("/proc/self/fd/{}", file.as_raw_fd()).into())
 }
 
 #[cfg(test)]
@@ -266,8 +269,11 @@ mod tests {
         capture.push(b"er2 hunter");
         capture.finish();
         assert!(capture.truncated() && capture.text().ends_with("*** hunter"));
-        assert_eq!(capture.spooled(), fs::metadata(&path).unwrap().len());
-        assert!(fs::read_to_string(&path).unwrap().ends_with("x*** hunter"));
+        assert_eq!(capture.spooled(), fs::metadata(capture.path()).unwrap().len());
+        assert!(fs::read_to_string(capture.path()).unwrap().ends_with("x*** hunter"));
+        #[cfg(target_os = "linux")]
+        assert!(!path.exists(), "nobody else finds it");
+        fs::write(&path, "theirs").unwrap();
         assert!(Capture::create(Masker::new([]), &path).is_err(), "a file that is there is not taken");
     }
 

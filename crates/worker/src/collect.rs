@@ -13,7 +13,10 @@ use std::{
     time::UNIX_EPOCH,
 };
 
-use common::{clock::Timestamp, worker_event::WorkerEvent};
+use common::{
+    clock::Timestamp,
+    worker_event::{MAX_WORD, WorkerEvent},
+};
 use nix::fcntl::OFlag;
 use serde_json::{Map, Value, json};
 
@@ -24,9 +27,6 @@ pub const MAX_FILES: usize = 100;
 
 /// Bytes that a file may have.
 pub const MAX_BYTES: u64 = 64 << 10;
-
-/// Characters that an event's type or status may have: both end up in keys and columns.
-const MAX_WORD: usize = 128;
 
 /// Reads the events, sorted by file name, with every secret in them masked.
 ///
@@ -40,10 +40,10 @@ pub fn collect(dir: &Path, masker: &Masker) -> io::Result<Vec<WorkerEvent>> {
     let owner = if names.is_empty() { 0 } else { fs::metadata(dir)?.uid() };
     for name in names {
         let event = match read(&dir.join(&name), owner) {
-            Ok(Content { text, epoch }) => match parse(&name, &text) {
-                Ok((event_type, status, data)) => WorkerEvent { event_type, status, epoch, data },
-                Err(reason) => malformed(&name, &reason, epoch),
-            },
+            Ok(content) => {
+                let epoch = content.epoch;
+                parse(&name, content).unwrap_or_else(|reason| malformed(&name, &reason, epoch))
+            }
             Err(Unread::TooLong(epoch)) => {
                 dropped.add(epoch);
                 continue;
@@ -132,8 +132,8 @@ fn read(path: &Path, owner: u32) -> Result<Content, Unread> {
     if text.len() as u64 > MAX_BYTES { Err(Unread::TooLong(epoch)) } else { Ok(Content { text, epoch }) }
 }
 
-fn parse(name: &OsStr, text: &[u8]) -> Result<(String, String, Map<String, Value>), String> {
-    let value = serde_json::from_slice(text).map_err(|error| format!("it is not JSON: {error}"))?;
+fn parse(name: &OsStr, Content { text, epoch }: Content) -> Result<WorkerEvent, String> {
+    let value = serde_json::from_slice(&text).map_err(|error| format!("it is not JSON: {error}"))?;
     let Value::Object(mut data) = value else {
         return Err("it is not a JSON object".to_owned());
     };
@@ -144,7 +144,10 @@ fn parse(name: &OsStr, text: &[u8]) -> Result<(String, String, Map<String, Value
     };
     let (event_type, status) = (word("event_type")?, word("status")?);
     let stem = || Path::new(name).file_stem().unwrap_or(name).to_string_lossy().chars().take(MAX_WORD).collect();
-    Ok((event_type.unwrap_or_else(stem), status.unwrap_or_else(|| "info".to_owned()), data))
+    let event_type = event_type.unwrap_or_else(stem);
+    let event = WorkerEvent { event_type, status: status.unwrap_or_else(|| "info".to_owned()), epoch, data };
+    event.check()?;
+    Ok(event)
 }
 
 fn malformed(name: &OsStr, reason: &str, epoch: Timestamp) -> WorkerEvent {

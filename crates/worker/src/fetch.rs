@@ -15,7 +15,7 @@ use common::{
     fleet::document::{Document, ShareUrls},
     git::{self, GitError},
     http::{Answer, Http, HttpError},
-    intake::request::parse_s3_uri,
+    intake::{request::parse_s3_uri, validate::CALLBACK_URL},
     objects::Objects,
 };
 use secrecy::SecretString;
@@ -99,7 +99,7 @@ pub(crate) async fn by_urls(
     let secret = |(name, value): (&String, &String)| (name.clone(), SecretString::from(value.as_str()));
     let mut variables: BTreeMap<String, SecretString> = document.variables.iter().map(secret).collect();
     // The order's own URL would end the order on every instance.
-    variables.insert("CALLBACK_URL".to_owned(), SecretString::from(urls.result_url.as_str()));
+    variables.insert(CALLBACK_URL.to_owned(), SecretString::from(urls.result_url.as_str()));
     unlocked(sealed, variables, workspace).await
 }
 

@@ -18,6 +18,7 @@ use common::{
     fleet::document::Document,
     http::Http,
     ids::InstanceId,
+    intake::validate::CALLBACK_URL,
     keys::Share,
     outcome::OrderResult,
     status::Outcome,
@@ -38,7 +39,9 @@ use crate::{
     log::{Log, is_worth_it},
     mask::Masker,
     run::{self, Finished, RunError},
+    standing::Standing,
     stop,
+    trace::Trace,
     workspace::{self, Workspace},
 };
 
@@ -64,6 +67,9 @@ pub enum WorkerError {
     /// What a former invocation left cannot be cleared away, so nothing may run here.
     #[error("failed to clear this environment: {0}")]
     Leftovers(#[from] LeftoversError),
+    /// Commands changed what this process may do, and with it what all later orders may.
+    #[error("commands changed the limits or the priority of the worker")]
+    Lowered,
     /// The machine failed.
     #[error("failed to use this machine: {0}")]
     Machine(#[from] io::Error),
@@ -81,7 +87,8 @@ pub async fn handle(
     let claims = Claims::new(aws, &dispatch.internal_bucket, &dispatch.run_id);
     let desk = Desk::Role(RoleDesk { claims, order: dispatch.order_num });
     let name = format!("{} of {}", dispatch.order_num, dispatch.run_id);
-    let invocation = Invocation { desk, settings, name, by, lambda_deadline };
+    let trace = Some(Trace { run: &dispatch.run_id, order: dispatch.order_num, began: settings.clock.now() });
+    let invocation = Invocation { desk, settings, name, by, lambda_deadline, trace };
     let fetch = async |workspace: &Workspace| fetch::by_role(aws, dispatch, workspace).await;
     Box::pin(in_workspace(settings, by, async |workspace| invocation.work(fetch(workspace).await, workspace).await))
         .await
@@ -103,7 +110,8 @@ pub async fn handle_share(
     let share = Share::of_instance(document.order_num, instance.clone());
     let name = format!("{share} of {}", document.run_id);
     let desk = Desk::Signed(SignedDesk { http: http.clone(), document, share, urls });
-    let invocation = Invocation { desk, settings, name, by, lambda_deadline: None };
+    // What an instance reaches are the URLs of its document, and a collector is none of them.
+    let invocation = Invocation { desk, settings, name, by, lambda_deadline: None, trace: None };
     let fetch = async |workspace: &Workspace| fetch::by_urls(&http, document, urls, workspace).await;
     Box::pin(in_workspace(settings, by, async |workspace| invocation.work(fetch(workspace).await, workspace).await))
         .await
@@ -125,9 +133,12 @@ async fn in_workspace(
             .map_err(WorkerError::from)
     };
     clear(None).await?;
+    let standing = Standing::of_worker()?;
     let workspace = Workspace::create(&settings.scratch, settings.user.as_ref())?;
     let report = work(&workspace).await;
-    if let Err(error) = clear(Some(workspace)).await {
+    let cleared = clear(Some(workspace)).await;
+    let unchanged = || if Standing::of_worker()? == standing { Ok(()) } else { Err(WorkerError::Lowered) };
+    if let Err(error) = cleared.and_then(|()| unchanged()) {
         tracing::error!(%error, "this environment is not used again");
         // The result stands, or the watchdog will see to it: a fresh environment is worth more than a kind end.
         std::process::exit(1);
@@ -142,6 +153,7 @@ struct Invocation<'a> {
     name: String,
     by: &'a Executor,
     lambda_deadline: Option<Timestamp>,
+    trace: Option<Trace<'a>>,
 }
 
 impl Invocation<'_> {
@@ -156,7 +168,7 @@ impl Invocation<'_> {
             // Without a look at the order's claim nothing may run.
             (Err(error), _) => (self.unstarted(&claim, &error.to_string()), None),
             (Ok(None), Ok(unlocked)) => {
-                let url = unlocked.variables.get("CALLBACK_URL").cloned();
+                let url = unlocked.variables.get(CALLBACK_URL).cloned();
                 (Box::pin(self.run(unlocked, &claim, workspace)).await, url)
             }
             (Ok(None), Err(error)) => {
@@ -172,7 +184,10 @@ impl Invocation<'_> {
     /// Runs the commands and makes the result. Never fails: what goes wrong is in the result.
     async fn run(&self, unlocked: Unlocked, claim: &Claim, workspace: &Workspace) -> OrderResult {
         let secrets = unlocked.variables.iter().filter(|(name, _)| !unlocked.plain.contains(*name));
-        let masker = Masker::new(secrets.map(|(name, value)| (name.clone(), value.clone())));
+        let secrets = secrets.map(|(name, value)| (name.clone(), value.clone()));
+        let signed = unlocked.variables.get(CALLBACK_URL).map(|url| signed_parts(url.expose_secret()));
+        let signed = signed.into_iter().flatten().map(|part| (CALLBACK_URL.to_owned(), part));
+        let masker = Masker::new(secrets.chain(signed));
         match Box::pin(self.run_masked(&unlocked, &masker, claim, workspace)).await {
             Ok(result) => result,
             Err(error) => self.unstarted(claim, &masker.mask_str(&error.to_string())),
@@ -211,7 +226,7 @@ impl Invocation<'_> {
         if !is_fresh && let Some(request) = self.desk.stop_request().await? {
             return Ok(self.ended(claim, &Ending::new(request.status, request.reason)));
         }
-        let log = Log { desk: &self.desk, file, clock: self.settings.clock };
+        let log = Log { desk: &self.desk, file: capture.path().to_owned(), clock: self.settings.clock };
         let (tell, stop) = watch::channel(None);
         let spooled = AtomicU64::new(0);
         let output = |chunk: &[u8]| {
@@ -224,8 +239,16 @@ impl Invocation<'_> {
             () = log.refresh(&spooled) => unreachable!("refreshes until it is dropped"),
         };
         capture.finish();
+        if let Some(trace) = &self.trace {
+            self.settings.telemetry.record(|| trace.spans(claim.at, &finished.commands));
+        }
         let log_location = self.keep_log(&log, &capture, &finished).await;
-        let mut events = collect(&events_dir, masker)?;
+        // Whatever still runs could change the folder while it is read.
+        if let Err(error) = kill_leftovers().await {
+            tracing::warn!(%error, "commands still run");
+        }
+        let mut events =
+            collect(&events_dir, masker).unwrap_or_else(|error| vec![unread(&error, finished.finished_at)]);
         events.extend(masker.too_short().iter().map(|name| too_short(name, finished.finished_at)));
         let log_incomplete = capture.spool_error().map(|error| format!("the whole log ends early: {error}"));
         Ok(OrderResult {
@@ -265,17 +288,17 @@ impl Invocation<'_> {
         variables: &BTreeMap<String, SecretString>,
         events_dir: &Path,
         workspace: &Workspace,
-    ) -> io::Result<BTreeMap<String, String>> {
+    ) -> io::Result<BTreeMap<String, SecretString>> {
         let text = |path: &Path| {
-            path.to_str().map(str::to_owned).ok_or_else(|| io::Error::other("a folder's name is not UTF-8"))
+            path.to_str().map(SecretString::from).ok_or_else(|| io::Error::other("a folder's name is not UTF-8"))
         };
         let mut all = BTreeMap::from([
-            ("PATH".to_owned(), self.settings.path.clone()),
+            ("PATH".to_owned(), SecretString::from(self.settings.path.as_str())),
             ("HOME".to_owned(), text(&workspace.subfolder("home")?)?),
             ("TMPDIR".to_owned(), text(&workspace.subfolder("tmp")?)?),
-            ("LANG".to_owned(), "C.UTF-8".to_owned()),
+            ("LANG".to_owned(), SecretString::from("C.UTF-8")),
         ]);
-        all.extend(variables.iter().map(|(name, value)| (name.clone(), value.expose_secret().to_owned())));
+        all.extend(variables.iter().map(|(name, value)| (name.clone(), value.clone())));
         all.insert(env::EVENTS_DIR.name.to_owned(), text(events_dir)?);
         Ok(all)
     }
@@ -317,6 +340,25 @@ impl Invocation<'_> {
     }
 }
 
+/// The parts of a signed URL that whoever has them may use, and that programs show by themselves: the path with its query,
+/// the query, the signature, the session's token.
+fn signed_parts(url: &str) -> Vec<SecretString> {
+    let Some((before, query)) = url.split_once('?') else { return Vec::new() };
+    let path = before.split_once("://").and_then(|(_, rest)| rest.find('/').map(|at| &rest[at..]));
+    let is_secret = |(name, _): &(&str, &str)| ["X-Amz-Signature", "X-Amz-Security-Token"].contains(name);
+    let secret = query.split('&').filter_map(|pair| pair.split_once('=')).filter(is_secret);
+    let values = secret.flat_map(|(_, value)| {
+        let plain = percent_encoding::percent_decode_str(value).decode_utf8_lossy().into_owned();
+        [value.to_owned(), plain]
+    });
+    path.map(|path| format!("{path}?{query}"))
+        .into_iter()
+        .chain([query.to_owned()])
+        .chain(values)
+        .map(SecretString::from)
+        .collect()
+}
+
 /// Why the commands could not be run or followed.
 #[derive(Debug, thiserror::Error)]
 enum RunFailure {
@@ -343,6 +385,13 @@ fn reason(finished: &Finished, commands: &[String]) -> Option<String> {
     }
 }
 
+/// The folder of events cannot be read, which is for its commands to mend, and no reason to fail what they did.
+fn unread(error: &io::Error, at: Timestamp) -> WorkerEvent {
+    let data = json!({"file": "", "reason": format!("the folder of events cannot be read: {}", error.kind())});
+    let data = data.as_object().cloned().unwrap_or_default();
+    WorkerEvent { event_type: "malformed_event".to_owned(), status: "warning".to_owned(), epoch: at, data }
+}
+
 /// A secret that is too short to be masked without masking half of the log.
 fn too_short(name: &str, at: Timestamp) -> WorkerEvent {
     let data = json!({"variable": name, "message": "its value is shorter than 4 characters and is not masked in logs"});
@@ -363,7 +412,27 @@ mod tests {
             reason: reason.map(str::to_owned),
             started_at: at,
             finished_at: at,
+            commands: Vec::new(),
         }
+    }
+
+    #[test]
+    fn what_a_signed_url_is_worth_is_masked_in_parts() {
+        let url = "https://b.s3.amazonaws.com/tmp/r/0001/result.json?X-Amz-Algorithm=AWS4-HMAC-SHA256&\
+                   X-Amz-Security-Token=IQoJ%2Fb3J%2Bpz%3D%3D&X-Amz-SignedHeaders=host&X-Amz-Signature=0123abcd4567";
+        let parts = signed_parts(url).into_iter().map(|part| (CALLBACK_URL.to_owned(), part));
+        let masker = Masker::new(parts);
+        let query = url.split_once('?').unwrap().1;
+        for (shown, masked) in [
+            (format!("with url: /tmp/r/0001/result.json?{query} (Caused by"), "with url: *** (Caused by"),
+            (format!("?{query}"), "?***"),
+            ("signature 0123abcd4567".to_owned(), "signature ***"),
+            ("IQoJ/b3J+pz== IQoJ%2Fb3J%2Bpz%3D%3D".to_owned(), "*** ***"),
+            ("/tmp/r/0001/result.json".to_owned(), "/tmp/r/0001/result.json"),
+        ] {
+            assert_eq!(masker.mask_str(&shown), masked);
+        }
+        assert!(signed_parts("no url").is_empty());
     }
 
     #[test]

@@ -23,7 +23,9 @@ pub mod leftovers;
 mod log;
 pub mod mask;
 pub mod run;
+mod standing;
 mod stop;
+mod trace;
 mod user;
 pub mod workspace;
 
@@ -32,7 +34,9 @@ use std::{io, path::PathBuf};
 use common::{
     clock::Clock,
     env::{self, BadSettings, Environment},
+    stack::Function,
     status::Outcome,
+    telemetry::Telemetry,
 };
 
 pub use dispatch::{BadDispatch, Dispatch};
@@ -48,6 +52,8 @@ pub struct Settings {
     pub path: String,
     /// Whom the commands run as, if not the worker's own user.
     pub user: Option<CommandUser>,
+    /// Where traces go.
+    pub telemetry: Telemetry,
     /// Time.
     pub clock: Clock,
 }
@@ -63,6 +69,7 @@ impl Settings {
             scratch: environment.get("TMPDIR").unwrap_or("/tmp").into(),
             path: environment.get("PATH").unwrap_or("/usr/local/bin:/usr/bin:/bin").to_owned(),
             user,
+            telemetry: Telemetry::load(environment, Function::Worker.name()),
             clock: environment.clock()?,
         })
     }

@@ -22,6 +22,7 @@ use common::{
     status::Outcome,
 };
 use nix::sys::signal::Signal;
+use secrecy::{ExposeSecret as _, SecretString};
 use tokio::{
     io::AsyncReadExt,
     net::unix::pipe::Receiver,
@@ -50,7 +51,7 @@ pub struct Order<'a> {
     /// Where they run.
     pub dir: &'a Path,
     /// All of their environment: nothing is inherited.
-    pub env: &'a BTreeMap<String, String>,
+    pub env: &'a BTreeMap<String, SecretString>,
     /// When they are stopped, all together.
     pub deadline: Timestamp,
     /// What to say of an order that is stopped at the deadline, such as `its timeout of 60 s is over`.
@@ -93,6 +94,19 @@ pub struct Finished {
     pub started_at: Timestamp,
     /// When the last one had ended.
     pub finished_at: Timestamp,
+    /// The commands that were started, in their order.
+    pub commands: Vec<Ran>,
+}
+
+/// One command that was started.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ran {
+    /// When.
+    pub started_at: Timestamp,
+    /// When it had ended, with all of its group.
+    pub finished_at: Timestamp,
+    /// As in [`Finished`].
+    pub exit_code: Option<i32>,
 }
 
 /// The machine, not the command, failed.
@@ -128,10 +142,15 @@ pub async fn run(
     let mut stop = Stopper { stop, order };
     let started_at = order.clock.now();
     let mut exit_code = None;
+    let mut commands = Vec::new();
     for (index, command) in order.commands.iter().enumerate() {
-        let ended = match stop.already() {
-            Some(stop) => Ended { exit_code, stop: Some(stop) },
-            None => run_one(order, index, command, &mut output, &mut stop).await?,
+        let ended = if let Some(stop) = stop.already() {
+            Ended { exit_code, stop: Some(stop) }
+        } else {
+            let started_at = order.clock.now();
+            let ended = run_one(order, index, command, &mut output, &mut stop).await?;
+            commands.push(Ran { started_at, finished_at: order.clock.now(), exit_code: ended.exit_code });
+            ended
         };
         exit_code = ended.exit_code;
         let (status, reason) = match ended.stop {
@@ -140,8 +159,8 @@ pub async fn run(
             None if exit_code == Some(0) => continue,
             None => (Outcome::Failed, None),
         };
-        let failed_command = Some(index);
-        return Ok(Finished { status, exit_code, failed_command, reason, started_at, finished_at: order.clock.now() });
+        let (failed_command, finished_at) = (Some(index), order.clock.now());
+        return Ok(Finished { status, exit_code, failed_command, reason, started_at, finished_at, commands });
     }
     Ok(Finished {
         status: Outcome::Succeeded,
@@ -150,6 +169,7 @@ pub async fn run(
         reason: None,
         started_at,
         finished_at: order.clock.now(),
+        commands,
     })
 }
 
@@ -225,7 +245,7 @@ fn start(order: &Order<'_>, command: &str) -> io::Result<(Child, Group, Receiver
         .arg(command)
         .current_dir(order.dir)
         .env_clear()
-        .envs(order.env)
+        .envs(order.env.iter().map(|(name, value)| (name, value.expose_secret())))
         .stdin(Stdio::null())
         .stdout(writer.try_clone()?)
         .stderr(writer)

@@ -155,7 +155,8 @@ run "policies_fit_and_are_narrow" {
       data.aws_iam_policy_document.deploy_watching.statement,
       data.aws_iam_policy_document.deploy_roles.statement,
       ] : [for statement in statements : statement.sid if contains(statement.resources, "*")]])) == toset([
-      "LogInToTheRegistry", "Networks", "CheckDefinitions", "Aliases", "ListsAndLogDeliveries",
+      "LogInToTheRegistry", "Networks", "CheckDefinitions", "Aliases", "ListsAndLogDeliveries", "NamesOfParameters",
+      "NoParameterByItsPath",
     ])
     error_message = "Only what takes no resource may be for all of them."
   }
@@ -181,8 +182,50 @@ run "the_deploy_role_cannot_free_itself" {
   }
 
   assert {
+    condition = alltrue([for statement in data.aws_iam_policy_document.deploy_roles.statement :
+      alltrue([for resource in statement.resources : !strcontains(resource, "*")])
+    if statement.effect != "Deny" && anytrue([for resource in statement.resources : strcontains(resource, ":role/")])])
+    error_message = "Only roles of the stack may be changed, passed on, or trust somebody else: by name."
+  }
+
+  assert {
     condition     = !anytrue(flatten([for statement in data.aws_iam_policy_document.deploy_state.statement : [for resource in statement.resources : strcontains(resource, "00-bootstrap") || endswith(resource, "eu-west-1/*")]]))
     error_message = "It must not write the state of this module."
+  }
+}
+
+run "the_deploy_role_reads_no_key_of_a_run" {
+  variables {
+    github_repository = "acme/engine"
+  }
+
+  assert {
+    condition = !anytrue(flatten([for statements in [
+      data.aws_iam_policy_document.deploy_state.statement,
+      data.aws_iam_policy_document.deploy_functions.statement,
+      data.aws_iam_policy_document.deploy_data.statement,
+      data.aws_iam_policy_document.deploy_watching.statement,
+      data.aws_iam_policy_document.deploy_roles.statement,
+      ] : [for statement in statements : [for action in statement.actions :
+        statement.effect != "Deny" && startswith(action, "ssm:GetParameter")
+    ]]]))
+    error_message = "It may read a parameter."
+  }
+
+  # By a path above it a key is read too, whatever is denied for its name.
+  assert {
+    condition = alltrue([for action, path in {
+      "ssm:GetParameter"        = "exe-sys/sops-keys/r"
+      "ssm:GetParameters"       = "exe-sys/sops-keys/r"
+      "ssm:GetParameterHistory" = "exe-sys/sops-keys/r"
+      "ssm:GetParametersByPath" = ""
+      } : anytrue([for statement in data.aws_iam_policy_document.deploy_functions.statement :
+        statement.effect == "Deny" && contains(statement.actions, action) && anytrue([
+          for resource in statement.resources :
+          startswith("arn:aws:ssm:eu-west-1:123456789012:parameter/${path}", trimsuffix(resource, "*"))
+        ])
+    ])])
+    error_message = "Another policy could let it read keys of runs."
   }
 }
 

@@ -98,6 +98,9 @@ run "longest_policies" {
     prefix      = "abcdefghijklmnopqrstuvwx"
     region      = "us-isof-south-1"
     kms_key_arn = "arn:aws:kms:us-isof-south-1:123456789012:key/00000000-0000-0000-0000-000000000000"
+
+    otel_exporter_otlp_endpoint = "https://collector.example.com"
+    otel_headers_in_parameter   = true
   }
 
   assert {
@@ -109,6 +112,8 @@ run "longest_policies" {
       ))) = 6144
       (jsonencode(concat(
         data.aws_iam_policy_document.function_kms[0].statement,
+        data.aws_iam_policy_document.run_keys_read_kms[0].statement,
+        data.aws_iam_policy_document.otlp_headers[0].statement,
         data.aws_iam_policy_document.orchestrator.statement,
       ))) = 10240
       } : length(jsonencode([for it in jsondecode(statements) : merge(
@@ -136,6 +141,95 @@ run "people_see_no_secrets" {
         ]) == 0,
     ]]]))
     error_message = "A ready-made policy shows secrets."
+  }
+}
+
+# What the bucket's policy denies, by IAM's patterns. `*` in an expectation is everybody, `engine` its roles, "" nobody.
+run "what_stands_stays" {
+  command = plan
+
+  assert {
+    condition = alltrue([for key, expected in {
+      "tmp/claims/r/0001.json"                                   = "*"
+      "tmp/claims/r/0001.stop.json"                              = "*"
+      "tmp/claims/r/0001/i-1.json"                               = "*"
+      "tmp/claims/r/0001/i-1.stop.json"                          = "*"
+      "tmp/callbacks/runs/r/0001/instances/i-1/result.json"      = "*"
+      "tmp/callbacks/runs/0000/9999/instances/mi-0f/result.json" = "*"
+      "tmp/callbacks/runs/r/0001/result.json"                    = "engine"
+      "tmp/callbacks/runs/r/0010/result.json"                    = "engine"
+      "tmp/callbacks/runs/r/0200/result.json"                    = "engine"
+      "tmp/callbacks/runs/0000/3000/result.json"                 = "engine"
+      "tmp/callbacks/runs/instances/9999/result.json"            = "engine"
+      "tmp/callbacks/runs/r/0000/result.json"                    = ""
+      "tmp/callbacks/runs/0001/0000/result.json"                 = ""
+      "tmp/callbacks/runs/instances/0000/result.json"            = ""
+      "tmp/callbacks/runs/r/_cancel/0000/result.json"            = ""
+      "tmp/exec/r/0001/exec.zip"                                 = ""
+      "tmp/exec/r/0001/dispatch.json"                            = ""
+      "tmp/exec/r/plan.json"                                     = ""
+      "logs/r/0001.log"                                          = ""
+      "sources/tmp/claims/app.zip"                               = ""
+      } : expected == join("", [for statement in data.aws_iam_policy_document.internal_bucket.statement :
+        contains([for condition in statement.condition : condition.variable], "aws:PrincipalArn") ? "engine" : "*"
+        if statement.effect == "Deny" && contains(statement.actions, "s3:PutObject") && contains([
+          for condition in statement.condition : "${condition.test} ${condition.variable} ${join(",", condition.values)}"
+          if condition.variable == "s3:if-none-match"
+        ], "Null s3:if-none-match true") &&
+        anytrue([for resource in statement.resources : can(regex(
+          "^${replace(replace(replace(resource, ".", "[.]"), "*", ".*"), "?", ".")}$",
+          "${local.arn.internal_bucket}/${key}",
+        ))])
+    ])])
+    error_message = "Something that stands can be replaced, or something else cannot."
+  }
+
+  assert {
+    condition = alltrue([for key in ["tmp/claims/r/0001.json", "tmp/callbacks/runs/r/0001/result.json"] :
+      anytrue([for statement in data.aws_iam_policy_document.internal_bucket.statement :
+        statement.effect == "Deny" && length(coalesce(statement.condition, [])) == 0 && alltrue([
+          for action in ["s3:DeleteObject", "s3:DeleteObjectVersion"] : contains(statement.actions, action)
+        ]) &&
+        anytrue([for resource in statement.resources : startswith(
+          "${local.arn.internal_bucket}/${key}", trimsuffix(resource, "*"),
+        )])
+    ])])
+    error_message = "Something that stands can be deleted."
+  }
+}
+
+# The credentials of a worker hold an order's secrets, so they may do the less.
+run "what_a_worker_may_not" {
+  command = plan
+
+  assert {
+    condition = alltrue([for key, denied in {
+      "tmp/claims/r/0001.json"                              = false
+      "tmp/claims/r/0001.stop.json"                         = true
+      "tmp/claims/r/0001/i-1.json"                          = true
+      "tmp/callbacks/runs/r/0001/result.json"               = false
+      "tmp/callbacks/runs/instances/0001/result.json"       = false
+      "tmp/callbacks/runs/0000/0001/result.json"            = false
+      "tmp/callbacks/runs/r/0000/result.json"               = true
+      "tmp/callbacks/runs/r/_cancel/0000/result.json"       = true
+      "tmp/callbacks/runs/r/_cancel/0001/result.json"       = true
+      "tmp/callbacks/runs/r/0001/instances/i-1/result.json" = true
+      } : denied == anytrue(flatten([for statement in data.aws_iam_policy_document.runs_orders.statement : [
+        for resource in statement.resources : can(regex(
+          "^${replace(replace(replace(resource, ".", "[.]"), "*", ".*"), "?", ".")}$",
+          "${local.arn.internal_bucket}/${key}",
+        ))
+      ] if statement.effect == "Deny" && contains(statement.actions, "s3:PutObject")]))
+    ])
+    error_message = "A worker may write what is no worker's, or not what is its own."
+  }
+
+  assert {
+    condition = alltrue([for statement in data.aws_iam_policy_document.worker_lambda.statement : alltrue([
+      for condition in [one(statement.condition)] :
+      "${condition.test} ${condition.variable} ${one(condition.values)}" == "Null lambda:SourceFunctionArn true"
+    ]) if contains(statement.actions, "lambda:InvokeFunction")])
+    error_message = "Whoever has the worker's credentials can invoke watchdog_check."
   }
 }
 
@@ -184,6 +278,9 @@ run "nothing_more_than_asked_for" {
       length(aws_kms_key.stack) == 0,
       length(aws_iam_role_policy.function_kms) == 0,
       length(aws_iam_role_policy.worker_kms) == 0,
+      length(aws_iam_role_policy.run_keys_put_kms) == 0,
+      length(aws_iam_role_policy.run_keys_read_kms) == 0,
+      local.intake_environment.AWS_EXE_SYS_KMS_KEY_ARN == "",
     ])
     error_message = "There is a key that nobody asked for."
   }
@@ -213,7 +310,7 @@ run "what_jobs_may_name" {
     ssm_parameter_prefixes = ["/shop/", "/shared/token"]
     secret_prefixes        = ["shop/", "token"]
     sops_key_prefixes      = ["/keys/"]
-    source_buckets         = ["sources"]
+    source_buckets         = ["sources", "theirs=210987654321"]
     ssm_document_names     = ["own-document"]
   }
 
@@ -223,6 +320,14 @@ run "what_jobs_may_name" {
       "arn:aws:ssm:eu-west-1:123456789012:parameter/shared/token",
     ]
     error_message = "A path that ends with / stands for all below it, another for itself."
+  }
+
+  assert {
+    condition = (
+      local.job_source_objects == ["arn:aws:s3:::sources/*", "arn:aws:s3:::theirs/*"] &&
+      local.intake_environment["AWS_EXE_SYS_SOURCE_BUCKETS"] == "sources,theirs=210987654321"
+    )
+    error_message = "A bucket's owner is no part of its ARN, and the functions are told it."
   }
 
   assert {
@@ -263,6 +368,85 @@ run "key_of_its_own" {
   assert {
     condition     = length(aws_iam_role_policy.function_kms) == 4 && length(aws_iam_role_policy.worker_kms) == 2
     error_message = "Roles may not use the key."
+  }
+
+  assert {
+    condition = alltrue([for function in ["init_job", "ssm_config"] :
+      aws_lambda_function.function[function].environment[0].variables.AWS_EXE_SYS_KMS_KEY_ARN == var.kms_key_arn
+    ])
+    error_message = "Keys of runs are not encrypted with the key."
+  }
+
+  assert {
+    condition = alltrue([for action, statement in {
+      "kms:GenerateDataKey" = one(data.aws_iam_policy_document.run_keys_put_kms[0].statement)
+      "kms:Decrypt"         = one(data.aws_iam_policy_document.run_keys_read_kms[0].statement)
+      } : toset(statement.actions) == toset([action]) && toset(flatten(statement.condition[*].values)) == toset([
+        "ssm.eu-west-1.amazonaws.com", "arn:aws:ssm:eu-west-1:123456789012:parameter/exe-sys/sops-keys/*",
+    ])])
+    error_message = "The key may be used for other parameters than keys of runs, or not for these."
+  }
+
+  assert {
+    condition = alltrue([
+      toset(keys(aws_iam_role_policy.run_keys_put_kms)) == toset(["init_job", "ssm_config"]),
+      toset(keys(aws_iam_role_policy.run_keys_read_kms)) == toset(["orchestrator", "worker", "codebuild"]),
+    ])
+    error_message = "Somebody who uses keys of runs may not use the KMS key for them, or somebody else may."
+  }
+}
+
+run "without_traces" {
+  command = plan
+
+  # Without a collector there is nothing to send the headers to.
+  variables {
+    otel_headers_in_parameter = true
+  }
+
+  assert {
+    condition = alltrue([for variables in values(local.environment) : alltrue([
+      for name in keys(variables) : !startswith(name, "OTEL_") && !strcontains(name, "OTLP")
+    ])])
+    error_message = "A function sends traces, and nobody named a collector."
+  }
+
+  assert {
+    condition     = length(aws_iam_role_policy.otlp_headers) == 0 && output.otlp_headers_parameter == ""
+    error_message = "A role reads headers that nobody needs."
+  }
+}
+
+run "traces" {
+  command = plan
+
+  variables {
+    prefix                      = "team"
+    otel_exporter_otlp_endpoint = "https://collector.example.com/mine"
+    otel_headers_in_parameter   = true
+  }
+
+  assert {
+    condition = alltrue([for role in ["init_job", "ssm_config", "orchestrator", "worker", "codebuild"] : alltrue([
+      local.environment[role].OTEL_EXPORTER_OTLP_ENDPOINT == "https://collector.example.com/mine",
+      local.environment[role].OTEL_SERVICE_NAME == "team",
+      local.environment[role].AWS_EXE_SYS_OTLP_HEADERS_PARAMETER == "/team/otlp-headers",
+      contains(keys(aws_iam_role_policy.otlp_headers), role),
+    ])])
+    error_message = "One that sends traces is not told where to, or may not read the headers."
+  }
+
+  assert {
+    condition     = toset(keys(local.environment.watchdog_check)) == toset(["AWS_EXE_SYS_INTERNAL_BUCKET", "AWS_EXE_SYS_SSM_PREFIX", "RUST_LOG"])
+    error_message = "watchdog_check sends no traces."
+  }
+
+  assert {
+    condition = alltrue([for statement in data.aws_iam_policy_document.otlp_headers[0].statement : alltrue([
+      toset(statement.actions) == toset(["ssm:GetParameter"]),
+      toset(statement.resources) == toset(["arn:aws:ssm:eu-west-1:123456789012:parameter/team/otlp-headers"]),
+    ])])
+    error_message = "More than the one parameter may be read."
   }
 }
 

@@ -182,3 +182,19 @@ run "retention_that_cloudwatch_does_not_know" {
   }
   expect_failures = [var.log_retention_days]
 }
+
+run "collector_that_is_no_url" {
+  command = plan
+  variables {
+    otel_exporter_otlp_endpoint = "collector:4318"
+  }
+  expect_failures = [var.otel_exporter_otlp_endpoint]
+}
+
+run "collector_with_a_password_in_clear" {
+  command = plan
+  variables {
+    otel_exporter_otlp_endpoint = "https://user:password@collector.example.com"
+  }
+  expect_failures = [var.otel_exporter_otlp_endpoint]
+}

@@ -17,7 +17,9 @@ pub(super) fn check(view: &View<'_>, found: &mut Found) {
     }
     for order in &view.orders {
         check_dispatched(order, found);
-        check_ending(order, found);
+        if order.reused_from().is_none() {
+            check_ending(order, found);
+        }
         check_reported(order, found);
     }
     check_job(view, found);

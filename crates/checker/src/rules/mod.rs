@@ -5,6 +5,7 @@ mod events;
 mod item;
 mod outcomes;
 mod results;
+mod reused;
 mod rows;
 mod shares;
 mod starts;
@@ -64,6 +65,7 @@ pub fn check(job: &Value, evidence: &Evidence) -> Vec<Violation> {
             item::check(&view, &mut found);
             rows::check(&view, &mut found);
             results::check(&view, &mut found);
+            reused::check(&view, &mut found);
             shares::check(&view, &mut found);
             outcomes::check(&view, &mut found);
             events::check(&view, &mut found);

@@ -14,6 +14,8 @@ pub(super) fn check(view: &View<'_>, found: &mut Found) {
         let fate = fate(order.order.must_succeed, dependencies);
         match order.whole.result {
             Some(result) => check_result(view, order, &result, fate, found),
+            // In `reused`.
+            None if order.reused_from().is_some() => {}
             None => found.add(4, format!("{} ended as `{}` without a result", order.whole.name, order.status)),
         }
         if let Some(fate) = fate {

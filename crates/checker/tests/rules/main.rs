@@ -3,4 +3,5 @@
 mod allowed;
 mod healthy;
 mod later;
+mod reused;
 mod tampered;

@@ -4,48 +4,54 @@
 use std::time::Duration;
 
 use common::{
+    env::Environment,
     ids::OrderNum,
     intake::kick_off::WAKE,
     keys,
     status::{Outcome, Status},
 };
+use serde_json::json;
 
 use crate::{
-    args::CancelArgs,
-    exit::{Exit, Failure},
-    lookup::Run,
-    remote::Remote,
-    state::{OrderState, told},
+    args::CancelArgs, code::Code, engine::Engine, exit::Exit, failure::Failure, lookup::Run, output::Output,
+    state::OrderState,
 };
 
 /// Between two looks of `--wait`.
 const PAUSE: Duration = Duration::from_millis(250);
 
 /// Cancels.
-pub(crate) async fn cancel(args: CancelArgs) -> Result<Exit, Failure> {
-    let remote = Remote::connect(&args.endpoint.endpoint).await?;
-    let mut run = Run::find(&remote, &args.run).await?;
+pub(crate) async fn cancel(args: CancelArgs, environment: &Environment, output: &Output) -> Result<Exit, Failure> {
+    let engine = Engine::connect(&args.engine, environment).await?;
+    let mut run = Run::find(&engine, &args.run).await?;
     let order = match &args.order {
         Some(text) => Some(run.find_order(text).await?),
         None => None,
     };
     let order = order.as_ref();
+    let subject = subject(&run, order);
+    let result = |asked: bool, outcome: Option<Outcome>| {
+        json!({
+            "run_id": args.run, "order_num": order.map(|order| order.order_num), "asked": asked, "outcome": outcome,
+        })
+    };
     if let Some(outcome) = ended(&run, order).await? {
-        println!("{} has ended already: {outcome}", subject(&run, order));
+        output.finish(&result(false, Some(outcome)), || format!("{subject} has ended already: {outcome}\n"))?;
         return Ok(if args.wait { outcome.into() } else { Exit::Success });
     }
     let key = keys::cancel(&run.id, order.map_or(OrderNum::RUN, |order| order.order_num));
-    remote.objects().put(&key, WAKE).await.map_err(told)?;
-    println!("asked to cancel {}", subject(&run, order));
-    println!("{}", expectation(&run, order));
+    engine.objects().put(&key, WAKE).await?;
+    let asked = format!("asked to cancel {subject}\n{}\n", expectation(&run, order));
     if !args.wait {
+        output.finish(&result(true, None), || asked)?;
         return Ok(Exit::Success);
     }
+    output.text(&asked)?;
     loop {
         tokio::time::sleep(PAUSE).await;
         run.refresh().await?;
         if let Some(outcome) = ended(&run, order).await? {
-            println!("{} has ended: {outcome}", subject(&run, order));
+            output.finish(&result(true, Some(outcome)), || format!("{subject} has ended: {outcome}\n"))?;
             return Ok(outcome.into());
         }
     }
@@ -59,7 +65,10 @@ async fn ended(run: &Run<'_>, order: Option<&OrderState>) -> Result<Option<Outco
     if !run.is_completed() {
         return Ok(None);
     }
-    let gone = || Failure::input(format!("the run `{}` ended so long ago that its outcome is gone", run.id));
+    let gone = || {
+        let problem = format!("the run `{}` ended so long ago that its outcome is gone", run.id);
+        Failure::new(Code::OutcomeGone, problem).hint(format!("`aws-exe events {}` may still have it", run.id))
+    };
     run.done().await?.map(|done| Some(done.status)).ok_or_else(gone)
 }
 

@@ -14,24 +14,23 @@ use lambda_runtime::{Diagnostic, Error, LambdaEvent, service_fn};
 use serde_json::Value;
 use worker::WorkerError;
 
-use crate::{
-    args::FunctionName,
-    exit::{Exit, Failure},
-    logging,
-};
+use crate::{args::FunctionName, code::Code, exit::Exit, failure::Failure, logging};
 
 /// Serves as a function.
 pub(crate) async fn function(name: FunctionName) -> Result<Exit, Failure> {
     logging::start();
     let environment = Environment::of_process();
     if environment.get("AWS_LAMBDA_RUNTIME_API").is_none() {
-        let failure = Failure::input("`AWS_LAMBDA_RUNTIME_API` is not set: this role is started by Lambda");
+        let failure =
+            Failure::new(Code::SettingsWrong, "`AWS_LAMBDA_RUNTIME_API` is not set: this role is started by Lambda");
         // The image's binary has no embedded AWS, and so cannot.
         let can_run = cfg!(feature = "local");
         return Err(if can_run { failure.hint("to run a job here use `aws-exe run JOB`") } else { failure });
     }
     if environment.get(LOCAL_SOURCES.name).is_some() {
-        end_with_parent().map_err(|error| Failure::machine(format!("failed to follow the embedded AWS: {error}")))?;
+        end_with_parent().map_err(|error| {
+            Failure::new(Code::MachineFailed, format!("failed to follow the embedded AWS: {error}"))
+        })?;
     }
     let served = match Function::from(name) {
         Function::InitJob => init_job(&environment).await,
@@ -62,6 +61,7 @@ async fn init_job(environment: &Environment) -> Result<(), Failure> {
     serve(lambda_runtime::run(service_fn(|event: LambdaEvent<Value>| async {
         let LambdaEvent { payload, context } = event;
         let handled = Box::pin(init_job::handle(&aws, &settings, payload, &context.request_id)).await;
+        settings.telemetry.flush(Some(&aws), Some(Timestamp::from_millis(context.deadline))).await;
         handled.inspect_err(|error| tracing::error!(%error, "the submission is to be tried again")).map_err(Error::from)
     })))
     .await
@@ -73,6 +73,7 @@ async fn ssm_config(environment: &Environment) -> Result<(), Failure> {
     serve(lambda_runtime::run(service_fn(|event: LambdaEvent<Value>| async {
         let LambdaEvent { payload, context } = event;
         let handled = Box::pin(ssm_config::handle(&aws, &settings, payload, &context.request_id)).await;
+        settings.telemetry.flush(Some(&aws), Some(Timestamp::from_millis(context.deadline))).await;
         handled.inspect_err(|error| tracing::error!(%error, "the submission is to be tried again")).map_err(Error::from)
     })))
     .await
@@ -85,6 +86,7 @@ async fn orchestrator(environment: &Environment) -> Result<(), Failure> {
         let LambdaEvent { payload, context } = event;
         let deadline = Timestamp::from_millis(context.deadline);
         let handled = Box::pin(orchestrator::handle(&aws, &settings, payload, deadline)).await;
+        settings.telemetry.flush(Some(&aws), Some(deadline)).await;
         handled.inspect_err(|error| tracing::error!(%error, "the wake-up failed")).map_err(Error::from)
     })))
     .await
@@ -103,7 +105,9 @@ async fn watchdog_check(environment: &Environment) -> Result<(), Failure> {
 
 async fn worker(environment: &Environment) -> Result<(), Failure> {
     let settings = worker::Settings::load(environment).map_err(refused)?;
-    worker::harden().map_err(|error| Failure::machine(format!("failed to protect the worker's memory: {error}")))?;
+    worker::harden().map_err(|error| {
+        Failure::new(Code::MachineFailed, format!("failed to protect the worker's memory: {error}"))
+    })?;
     end_with_commands()?;
     let aws = aws(environment, Patience::Worker).await?;
     serve(lambda_runtime::run(service_fn(|event: LambdaEvent<worker::Dispatch>| async {
@@ -111,6 +115,7 @@ async fn worker(environment: &Environment) -> Result<(), Failure> {
         let by = Executor::Lambda(context.request_id);
         let deadline = Some(Timestamp::from_millis(context.deadline));
         let handled = Box::pin(worker::handle(&aws, &settings, &payload, &by, deadline)).await;
+        settings.telemetry.flush(Some(&aws), deadline).await;
         handled
             .map(|report| report.to_string())
             .inspect_err(|error| tracing::error!(%error, "the order failed"))
@@ -123,7 +128,7 @@ async fn worker(environment: &Environment) -> Result<(), Failure> {
 fn diagnostic(error: WorkerError) -> Diagnostic {
     let undelivered = match &error {
         WorkerError::Undelivered { result, .. } => serde_json::to_string(result).ok(),
-        WorkerError::Aws(_) | WorkerError::Leftovers(_) | WorkerError::Machine(_) => None,
+        WorkerError::Aws(_) | WorkerError::Leftovers(_) | WorkerError::Lowered | WorkerError::Machine(_) => None,
     };
     match undelivered {
         Some(result) => Diagnostic { error_type: UNDELIVERED.to_owned(), error_message: result },
@@ -135,7 +140,8 @@ fn diagnostic(error: WorkerError) -> Diagnostic {
 pub(crate) fn end_with_commands() -> Result<(), Failure> {
     use tokio::signal::unix::{SignalKind, signal};
     let watch = signal(SignalKind::terminate());
-    let mut terminate = watch.map_err(|error| Failure::machine(format!("failed to watch for signals: {error}")))?;
+    let mut terminate =
+        watch.map_err(|error| Failure::new(Code::MachineFailed, format!("failed to watch for signals: {error}")))?;
     tokio::spawn(async move {
         terminate.recv().await;
         if let Err(error) = worker::leftovers::kill_leftovers().await {
@@ -148,10 +154,10 @@ pub(crate) fn end_with_commands() -> Result<(), Failure> {
 }
 
 async fn serve(served: impl Future<Output = Result<(), Error>>) -> Result<(), Failure> {
-    served.await.map_err(|error| Failure::machine(format!("failed to serve invocations: {error}")))
+    served.await.map_err(|error| Failure::new(Code::MachineFailed, format!("failed to serve invocations: {error}")))
 }
 
 fn refused(error: BadSettings) -> Failure {
     tracing::error!(%error, "cannot start");
-    Failure::input(error.to_string())
+    Failure::new(Code::SettingsWrong, error.to_string())
 }

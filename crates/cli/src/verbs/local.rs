@@ -2,19 +2,27 @@
 
 use tokio::signal::unix::{SignalKind, signal};
 
+use serde_json::json;
+
 use crate::{
     args::LocalArgs,
+    code::Code,
     embedded::{self, Wanted},
-    exit::{Exit, Failure},
+    exit::Exit,
+    failure::Failure,
+    output::{Event, Output},
 };
 
 /// Serves until SIGTERM or SIGINT.
-pub(crate) async fn local(args: LocalArgs) -> Result<Exit, Failure> {
+pub(crate) async fn local(args: LocalArgs, output: &Output) -> Result<Exit, Failure> {
     if args.env {
-        println!("{}", embedded::exports(args.port));
+        let exports = embedded::exports(args.port);
+        output.finish(&json!({"exports": exports}), || format!("{exports}\n"))?;
         return Ok(Exit::Success);
     }
-    let watch = |kind| signal(kind).map_err(|error| Failure::machine(format!("failed to watch for signals: {error}")));
+    let watch = |kind| {
+        signal(kind).map_err(|error| Failure::new(Code::MachineFailed, format!("failed to watch for signals: {error}")))
+    };
     let (mut terminate, mut interrupt) = (watch(SignalKind::terminate())?, watch(SignalKind::interrupt())?);
     let wanted = Wanted {
         port: args.port,
@@ -24,11 +32,15 @@ pub(crate) async fn local(args: LocalArgs) -> Result<Exit, Failure> {
         testing: &args.testing,
     };
     let embedded = embedded::start(wanted).await?;
-    println!("ready: {}", embedded.endpoint());
+    let endpoint = embedded.endpoint();
+    output.event(&Event::Ready { endpoint: &endpoint })?;
+    output.text(&format!("ready: {endpoint}\n"))?;
     tokio::select! {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
     }
-    embedded.shutdown().await.map_err(|error| Failure::machine(format!("failed to end cleanly: {error}")))?;
+    let ended = embedded.shutdown().await;
+    ended.map_err(|error| Failure::new(Code::EmbeddedFailed, format!("failed to end cleanly: {error}")))?;
+    output.finish(&json!({"endpoint": endpoint}), String::new)?;
     Ok(Exit::Success)
 }

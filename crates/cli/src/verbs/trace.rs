@@ -2,17 +2,16 @@
 
 use std::{fs::File, io::BufReader};
 
-use crate::{
-    args::TraceArgs,
-    exit::{Exit, Failure},
-};
+use serde_json::json;
+
+use crate::{args::TraceArgs, code::Code, exit::Exit, failure::Failure, output::Output};
 
 /// Prints the trace.
-pub(crate) fn trace(args: &TraceArgs) -> Result<Exit, Failure> {
+pub(crate) fn trace(args: &TraceArgs, output: &Output) -> Result<Exit, Failure> {
     let path = args.record.display();
-    let file = File::open(&args.record).map_err(|error| Failure::input(format!("failed to open `{path}`: {error}")))?;
-    let text =
-        local::trace::trace(BufReader::new(file)).map_err(|error| Failure::input(format!("`{path}`: {error}")))?;
-    print!("{text}");
+    let unreadable = |problem: String| Failure::new(Code::FileUnreadable, problem);
+    let file = File::open(&args.record).map_err(|error| unreadable(format!("failed to open `{path}`: {error}")))?;
+    let text = local::trace::trace(BufReader::new(file)).map_err(|error| unreadable(format!("`{path}`: {error}")))?;
+    output.finish(&json!({"trace": text}), || text.clone())?;
     Ok(Exit::Success)
 }

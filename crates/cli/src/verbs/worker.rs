@@ -13,11 +13,7 @@ use common::{
 };
 use worker::{Dispatch, Report, Settings, WorkerError};
 
-use crate::{
-    args::WorkerArgs,
-    exit::{Exit, Failure},
-    logging,
-};
+use crate::{args::WorkerArgs, code::Code, exit::Exit, failure::Failure, logging};
 
 /// What CodeBuild sets for the build.
 const BUILD_ID: &str = "CODEBUILD_BUILD_ID";
@@ -32,8 +28,11 @@ const MAX_DOCUMENT_BYTES: u64 = 64 << 20;
 pub(crate) async fn worker(args: WorkerArgs) -> Result<Exit, Failure> {
     logging::start();
     let environment = Environment::of_process();
-    let settings = Settings::load(&environment).map_err(|error| Failure::input(error.to_string()))?;
-    worker::harden().map_err(|error| Failure::machine(format!("failed to protect the worker's memory: {error}")))?;
+    let settings =
+        Settings::load(&environment).map_err(|error| Failure::new(Code::SettingsWrong, error.to_string()))?;
+    worker::harden().map_err(|error| {
+        Failure::new(Code::MachineFailed, format!("failed to protect the worker's memory: {error}"))
+    })?;
     super::function::end_with_commands()?;
     let report =
         if args.instance { share(&environment, &settings).await? } else { order(&environment, &settings).await? };
@@ -44,7 +43,7 @@ pub(crate) async fn worker(args: WorkerArgs) -> Result<Exit, Failure> {
             eprintln!("error: the order ended as `{}`, and its result could not be delivered: {error}", result.status);
             WorkerExit::Undelivered(result.status)
         }
-        Err(error) => return Err(Failure::machine(error.to_string())),
+        Err(error) => return Err(Failure::new(Code::MachineFailed, error.to_string())),
     };
     Ok(Exit::Worker(exit))
 }
@@ -52,29 +51,33 @@ pub(crate) async fn worker(args: WorkerArgs) -> Result<Exit, Failure> {
 type Ended = Result<Report, WorkerError>;
 
 async fn order(environment: &Environment, settings: &Settings) -> Result<Ended, Failure> {
-    let dispatch = Dispatch::of_environment(environment).map_err(|error| Failure::input(error.to_string()))?;
+    let dispatch =
+        Dispatch::of_environment(environment).map_err(|error| Failure::new(Code::SettingsWrong, error.to_string()))?;
     let by = Executor::Codebuild(set(environment, BUILD_ID, "this role is started by a build")?);
     let aws = Aws::load(settings.clock, Patience::Worker).await;
-    Ok(Box::pin(worker::handle(&aws, settings, &dispatch, &by, None)).await)
+    let ended = Box::pin(worker::handle(&aws, settings, &dispatch, &by, None)).await;
+    settings.telemetry.flush(Some(&aws), None).await;
+    Ok(ended)
 }
 
 async fn share(environment: &Environment, settings: &Settings) -> Result<Ended, Failure> {
     let why = "this role is started by the engine's SSM document";
     let instance = set(environment, INSTANCE_ID, why)?;
-    let instance: InstanceId = instance.parse().map_err(|error| Failure::input(format!("`{INSTANCE_ID}` {error}")))?;
+    let instance: InstanceId =
+        instance.parse().map_err(|error| Failure::new(Code::SettingsWrong, format!("`{INSTANCE_ID}` {error}")))?;
     let by = Executor::Ssm(set(environment, COMMAND_ID, why)?, instance.clone());
     let mut text = Vec::new();
     let read = io::stdin().lock().take(MAX_DOCUMENT_BYTES).read_to_end(&mut text);
-    read.map_err(|error| Failure::input(format!("failed to read the dispatch document: {error}")))?;
+    read.map_err(|error| Failure::new(Code::SettingsWrong, format!("failed to read the dispatch document: {error}")))?;
     // The parser's message could hold a part of the document.
     let document: Document = serde_json::from_slice(&text).map_err(|error| {
         let (line, column) = (error.line(), error.column());
-        Failure::input(format!("the dispatch document is damaged at line {line}, column {column}"))
+        Failure::new(Code::SettingsWrong, format!("the dispatch document is damaged at line {line}, column {column}"))
     })?;
     Ok(Box::pin(worker::handle_share(settings, &document, &instance, &by)).await)
 }
 
 fn set(environment: &Environment, name: &str, why: &str) -> Result<String, Failure> {
     let value = environment.get(name).map(str::to_owned);
-    value.ok_or_else(|| Failure::input(format!("`{name}` is not set: {why}")))
+    value.ok_or_else(|| Failure::new(Code::SettingsWrong, format!("`{name}` is not set: {why}")))
 }

@@ -1,4 +1,4 @@
-//! `docs/SEMANTICS.md` names tests that there are, and promises nothing without one.
+//! `docs/SEMANTICS.md` and `SECURITY.md` name tests that there are, and the former promises nothing without one.
 //!
 //! Whether a test shows what the page says is for readers; here it is only found by file and name.
 
@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 
 /// References that the page has at least.
 const REFERENCES: usize = 25;
+/// References that the threat model has at least.
+const SECURITY_REFERENCES: usize = 75;
 /// Sections that promise nothing.
 const WITHOUT_PROMISES: [&str; 2] = ["How to read this page", "What is not promised"];
 
@@ -66,4 +68,24 @@ fn the_semantics_promise_nothing_without_a_test() {
     for (section, text) in promises.iter().filter(|(section, _)| !WITHOUT_PROMISES.contains(section)) {
         assert!(references(text).next().is_some(), "`{section}` promises without a test: {text}");
     }
+}
+
+/// Each code span with `::` in it is a test: `<file>::<function>`, of Python `<file>::<class>.<method>`.
+#[test]
+fn every_test_that_the_threat_model_names_exists() {
+    let page = std::fs::read_to_string(root().join("SECURITY.md")).unwrap();
+    let spans = page.split('`').skip(1).step_by(2);
+    let mut count = 0;
+    for (file, name) in spans.filter_map(|span| span.split_once("::")) {
+        let source = std::fs::read_to_string(root().join(file)).unwrap_or_else(|error| panic!("`{file}`: {error}"));
+        let is_there = match name.split_once('.') {
+            None => source.contains(&format!("fn {name}(")),
+            Some((class, method)) => {
+                source.contains(&format!("class {class}(")) && source.contains(&format!("def {method}("))
+            }
+        };
+        assert!(is_there, "there is no `{name}` in `{file}`");
+        count += 1;
+    }
+    assert!(count >= SECURITY_REFERENCES, "only {count} references");
 }

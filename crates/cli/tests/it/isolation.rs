@@ -4,6 +4,7 @@
 use std::{os::unix::process::CommandExt as _, process::Command};
 
 use nix::unistd::{Gid, Uid, chown};
+use serde_json::json;
 
 use crate::support::{
     Stack,
@@ -14,10 +15,12 @@ use crate::support::{
 
 /// Shows whatever another order may have left: in the folder that all invocations of a worker have theirs in (on Lambda
 /// `/tmp`), in its own folders, in its environment.
-const LOOK: [&str; 3] = [
+const LOOK: [&str; 4] = [
     "mine=$(basename \"$(dirname \"$TMPDIR\")\"); ls -A \"$TMPDIR/../..\" | grep -vx \"$mine\" | sed 's/^/left: /'",
     "find . \"$HOME\" \"$TMPDIR\" -mindepth 1 | sed 's/^/left: /'",
     "env | grep '^LEFT' | sed 's/^/left: /'; true",
+    // What a process inherits from the worker, which commands of its user can lower.
+    "test \"$(nice) $(ulimit -n) $(ulimit -c) $(nproc)\" = \"$(cat \"$STANDING\")\" || echo left: a lowered worker",
 ];
 
 /// A name, and the commands of an order that does this. `$ALL` is the folder of all invocations, `$MINE` its own in it.
@@ -51,6 +54,16 @@ const HOSTILE: &[(&str, &str)] = &[
     ),
     ("a deep tree", "cd $ALL; for i in $(seq 400); do mkdir 0123456789 && cd -P 0123456789 || break; done"),
     ("a large file", "head -c 100000000 /dev/zero > $ALL/large; head -c 100000000 /dev/zero > $MINE/large"),
+    (
+        "a process that outlives its worker",
+        "setsid env -i sh -c 'cd /; while :; do sleep 0.05; done' $OUTSIDE > /dev/null 2>&1 & sleep 0.2; kill -9 $PPID",
+    ),
+    ("a worker with fewer files", "prlimit --pid $PPID --nofile=64:64 --core=0:0"),
+    (
+        "a worker that gives way",
+        "renice -n 7 -p $PPID; chrt --batch --pid 0 $PPID; echo 900 > /proc/$PPID/oom_score_adj",
+    ),
+    ("a worker on one processor", "taskset --pid 1 $PPID"),
     ("a file without a name", "exec 3> $ALL/open; rm $ALL/open; setsid sh -c 'sleep 1000' > /dev/null 2>&1 &"),
 ];
 
@@ -59,6 +72,9 @@ async fn a_hostile_order_leaves_nothing_to_the_next() {
     let stack = Stack::start().concurrency(1).await;
     let outside = stack.new_folder("outside");
     std::fs::write(outside.join("precious"), "mine").unwrap();
+    let standing = stack.path("standing");
+    let note = format!("echo \"$(nice) $(ulimit -n) $(ulimit -c) $(nproc)\" > '{}'", standing.display());
+    expect_success(&stack.submit(&job().order("first").cmds([note])).await).await;
     for (what, hostile) in HOSTILE {
         let places = format!(
             "export LEFT=over ALL=\"$(cd \"$TMPDIR/../..\" && pwd -P)\" MINE=\"$(cd \"$TMPDIR/..\" && pwd -P)\" OUTSIDE='{}'",
@@ -67,13 +83,30 @@ async fn a_hostile_order_leaves_nothing_to_the_next() {
         // Whether it succeeds is its own affair.
         let run = stack.submit(&job().order("hostile").cmds([format!("{places}; {hostile}")])).await;
         run.done().await;
-        let run = stack.submit(&job().order("next").cmds(LOOK)).await;
+        let run = stack.submit(&job().order("next").its("env_vars", json!({"STANDING": standing})).cmds(LOOK)).await;
         expect_success(&run).await;
         assert_eq!(run.result_of("next").await["log"], "", "after: {what}");
         assert_eq!(std::fs::read_to_string(outside.join("precious")).unwrap(), "mine", "{what}");
     }
     let commands: Vec<_> = processes_of(stack.marker()).into_iter().filter(|line| !line.contains("aws-exe")).collect();
     assert_eq!(commands, [""; 0]);
+}
+
+#[tokio::test]
+async fn commands_can_neither_change_the_log_nor_lose_it_with_the_folder_of_events() {
+    let stack = Stack::start().await;
+    let elsewhere = [
+        "find \"$TMPDIR/..\" -name '*.log' | sed 's/^/found: /'",
+        "ln -s /etc/passwd \"$TMPDIR/../output.log\"",
+        "rm -rf \"$AWS_EXE_SYS_EVENTS_DIR\" && ln -s loop \"$AWS_EXE_SYS_EVENTS_DIR\" && ln -s \"$AWS_EXE_SYS_EVENTS_DIR\" \"$TMPDIR/../loop\"",
+        "echo \"$CANARY\" && head -c 400000 /dev/zero | tr '\\0' x && echo \"$CANARY\"",
+    ];
+    let run = stack.submit(&job().order("a").cmds(elsewhere)).await;
+    expect_success(&run).await;
+    let log = String::from_utf8(run.log("a").await.unwrap()).unwrap();
+    assert_eq!(log, format!("***\n{}***\n", "x".repeat(400_000)));
+    let result = run.result_of("a").await;
+    assert_eq!(result["events"][0]["event_type"], "malformed_event", "{}", result["events"]);
 }
 
 /// Tries to get at the process that started it, as a debugger would and as the kernel shows it to its owner.

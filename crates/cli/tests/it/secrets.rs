@@ -156,3 +156,69 @@ async fn a_key_that_is_none_is_refused() {
     let told = answer.json()["errors"].to_string();
     assert!(told.contains("sops_key_ssm_path: ") && !told.contains("hunter2"), "{told}");
 }
+
+#[tokio::test]
+async fn a_short_secret_is_named_in_an_event_and_not_masked() {
+    let stack = Stack::start().await;
+    stack.put_parameter("/short", r#"{"PIN": "123", "TOKEN": "1234"}"#).await;
+    let run = stack.submit(&job().order("a").its("ssm_paths", json!(["/short"])).cmds(["echo \"$PIN $TOKEN\""])).await;
+    expect_success(&run).await;
+    assert_eq!(run.result_of("a").await["log"], "123 ***\n");
+    let events = run.events_of("a").await;
+    let told: Vec<_> = events.iter().filter(|event| event["event_type"] == "secret_not_masked").collect();
+    assert_eq!(told.len(), 1, "{events:?}");
+    assert_eq!((&told[0]["status"], &told[0]["data"]["variable"]), (&"warning".into(), &"PIN".into()));
+}
+
+#[tokio::test]
+async fn more_secrets_than_can_be_masked_are_refused() {
+    let stack = Stack::start().await;
+    for name in ["a", "b", "c"] {
+        stack.put_secret(name, &"x".repeat(60_000)).await;
+    }
+    let of = |names: &[&str]| job().order("o").its("secret_manager_paths", json!(names)).cmds(["true"]);
+    let told = stack.refused_job(&of(&["a", "b", "c"]).document()).await;
+    // And the secrets that every order of the tests has.
+    let wanted = "orders[0]: its secrets must have at most 131072 bytes in all, not 180";
+    assert!(told.len() == 1 && told[0].starts_with(wanted), "{told:?}");
+    stack.assert_untouched(&[]).await;
+    expect_success(&stack.submit(&of(&["a", "b"])).await).await;
+}
+
+#[tokio::test]
+async fn a_bundle_or_code_that_was_exchanged_is_not_run() {
+    let stack = Stack::start().await;
+    let zip = crate::sources::zipped(&[("a.txt", "top")]);
+    stack.put_object(INTERNAL, "sources/app.zip", zip.clone()).await;
+    let gate = stack.path("go");
+    let held = format!("until [ -e '{}' ]; do sleep 0.02; done", gate.display());
+    let code = "s3://exe-sys-internal/sources/app.zip";
+    let job = job().order("gate").cmds([held]).order("bundle").tolerated().after(["gate"]).cmds(["echo ran"]);
+    let job = job.order("code").tolerated().after(["gate"]).its("s3_location", code).cmds(["echo ran"]);
+    let run = stack.submit(&job).await;
+    let bundle = stack.object(INTERNAL, &format!("tmp/exec/{}/0001/exec.zip", run.id)).await.unwrap();
+    stack.put_object(INTERNAL, &format!("tmp/exec/{}/0002/exec.zip", run.id), bundle).await;
+    let key = format!("tmp/exec/{}/code/{}.zip", run.id, common::bundle::digest(&zip));
+    assert!(stack.object(INTERNAL, &key).await.is_some(), "{key}");
+    stack.put_object(INTERNAL, &key, crate::sources::zipped(&[("a.txt", "other")])).await;
+    std::fs::write(gate, "").unwrap();
+    run.done().await;
+    for name in ["bundle", "code"] {
+        let result = run.result_of(name).await;
+        assert_eq!((&result["status"], &result["log"]), (&"failed".into(), &"".into()), "{result}");
+        assert!(result["reason"].as_str().unwrap().contains("SHA-256"), "{result}");
+    }
+}
+
+#[tokio::test]
+async fn keys_of_runs_are_encrypted_with_the_key_of_the_deployment() {
+    let arn = "arn:aws:kms:us-east-1:000000000000:key/1234abcd-12ab-34cd-56ef-1234567890ab";
+    let stack = Stack::start().variable("AWS_EXE_SYS_KMS_KEY_ARN", arn).await;
+    expect_success(&stack.submit(&job().order("a")).await).await;
+    let is_put = |request: &&(String, Vec<u8>)| String::from_utf8_lossy(&request.1).contains("AmazonSSM.PutParameter");
+    let captured = stack.captured();
+    let puts: Vec<String> =
+        captured.iter().filter(is_put).map(|(_, bytes)| String::from_utf8_lossy(bytes).into_owned()).collect();
+    assert_eq!(puts.len(), 1);
+    assert!(puts[0].contains(&format!(r#""KeyId":"{arn}""#)), "{}", puts[0]);
+}

@@ -124,6 +124,24 @@ async fn a_bucket_that_the_deployment_allows_is_a_source() {
 }
 
 #[tokio::test]
+async fn a_bucket_of_another_account_than_expected_is_refused() {
+    let team = "team-sources=123456789012,own-sources=000000000000";
+    let stack = Stack::start().variable("AWS_EXE_SYS_SOURCE_BUCKETS", team).await;
+    for bucket in ["team-sources", "own-sources"] {
+        stack.aws.s3().create_bucket().bucket(bucket).send().await.unwrap();
+        stack.put_object(bucket, "app.zip", zipped(&[("a.txt", "top")])).await;
+        let document = job().order("a").cmds(["cat a.txt"]).document();
+        stack.put_object(bucket, "job.json", document.to_string()).await;
+    }
+    let of = |bucket: &str| job().order("a").its("s3_location", format!("s3://{bucket}/app.zip")).cmds(["cat a.txt"]);
+    let told = stack.refused_job(&of("team-sources").document()).await;
+    assert!(told[0].starts_with("orders[0].s3_location: ") && told[0].contains("AccessDenied"), "{told:?}");
+    let told = stack.refused(&json!({"payload_s3_uri": "s3://team-sources/job.json"})).await;
+    assert!(told[0].starts_with("payload_s3_uri: ") && told[0].contains("AccessDenied"), "{told:?}");
+    expect_success(&stack.submit(&of("own-sources")).await).await;
+}
+
+#[tokio::test]
 async fn an_order_without_code_begins_in_an_empty_folder() {
     let stack = Stack::start().await;
     let run = stack.submit(&job().order("a").cmds(["[ -z \"$(ls -A)\" ]"])).await;

@@ -252,7 +252,7 @@ async fn what_is_not_there_is_named() {
         for id in ["no-such-run", "not/an/id"] {
             let said = stack.call(&[verb, id]).await;
             let wanted = format!(
-                "exit 2\n── stdout\n── stderr\nerror: there is no run `{id}`\nhint: a run is named by the `run_id` that its \
+                "exit 2\n── stdout\n── stderr\nerror[AES0401]: there is no run `{id}`\nhint: a run is named by the `run_id` that its \
                  submission answered with; this looked at `{}`\n",
                 stack.endpoint()
             );
@@ -264,14 +264,14 @@ async fn what_is_not_there_is_named() {
             exit 2
             ── stdout
             ── stderr
-            error: the run `r` has no order `biuld`; did you mean `build`?
+            error[AES0402]: the run `r` has no order `biuld`; did you mean `build`?
             hint: its orders are `build`, `release`
             ");
             insta::assert_snapshot!(far.shown(), @r"
             exit 2
             ── stdout
             ── stderr
-            error: the run `r` has no order `3`
+            error[AES0402]: the run `r` has no order `3`
             hint: its orders are `build`, `release`
             ");
         }
@@ -290,12 +290,12 @@ async fn without_an_embedded_aws_it_says_how_to_start_one() {
             exit 4
             ── stdout
             ── stderr
-            error: no embedded AWS answers at `http://127.0.0.1:9`
-            hint: start one with `aws-exe local`, or name another with `--endpoint URL`
+            error[AES0201]: no embedded AWS answers at `http://127.0.0.1:9`
+            hint: start one with `aws-exe local`, or name another with `--endpoint URL`, or a deployed stack with `--stack FILE`
             ");
         }
         let said = call(command(folder.path(), &[verb, "r", "--endpoint", "127.0.0.1"])).await;
-        assert_eq!(said.stderr, "error: the endpoint `127.0.0.1` must begin with `http://` or `https://`\n");
+        assert_eq!(said.stderr, "error[AES0202]: the endpoint `127.0.0.1` must begin with `http://` or `https://`\n");
         assert_eq!(said.code, 2);
     }
 }
@@ -318,7 +318,7 @@ async fn a_run_that_is_being_submitted_has_no_logs_yet() {
         exit 2
         ── stdout
         ── stderr
-        error: the run `r` is still being submitted, its orders are not known yet
+        error[AES0403]: the run `r` is still being submitted, its orders are not known yet
         hint: try again in a moment
         ");
     };

@@ -100,27 +100,33 @@ async fn a_job_that_times_out_exits_with_3() {
 #[tokio::test]
 async fn bad_input_exits_with_2_and_names_every_problem() {
     let said = run(&job().with("pr_number", "x").order("a").timeout(5000)).await;
-    insta::assert_snapshot!(said.shown(), @r"
+    insta::assert_snapshot!(said.shown(), @r#"
     exit 2
     ── stdout
     ── stderr
-    error: pr_number: must be an integer, not a string
-    error: orders[0].timeout: 5000 and `stop_grace` 10 are together more than the 840 s that a `lambda` order may take
-    ");
+    error[AES0301]: the engine refuses the job: 2 problems
+      --> job.json:1:138
+       |
+     1 | …get":"lambda","order_name":"a","ssm_paths":["/team/canary"],"timeout":5000}],"pr_number":"x","username":"tester"}
+       |                                                                        ^^^^
+       |         orders[0].timeout: 5000 and `stop_grace` 10 are together more than the 840 s that a `lambda` order may take
+       |                                                                                           ^^^
+       |                                                                         pr_number: must be an integer, not a string
+    "#);
     let folder = tempfile::tempdir().unwrap();
     let said = call(command(folder.path(), &["run", "none.json"])).await;
     insta::assert_snapshot!(said.shown(), @r"
     exit 2
     ── stdout
     ── stderr
-    error: failed to open the job `none.json`: No such file or directory (os error 2)
+    error[AES0102]: failed to open the job `none.json`: No such file or directory (os error 2)
     ");
     let said = call(command(folder.path(), &["run"])).await;
     insta::assert_snapshot!(said.shown(), @r"
     exit 2
     ── stdout
     ── stderr
-    error: no job is given
+    error[AES0101]: no job is given
     hint: name a file, or `-` for standard input, or set `AWS_EXE_SYS_JOB_JSON`
     ");
     std::fs::write(folder.path().join("no.json"), "{no").unwrap();
@@ -129,7 +135,11 @@ async fn bad_input_exits_with_2_and_names_every_problem() {
     exit 2
     ── stdout
     ── stderr
-    error: `no.json` is not JSON: key must be a string at line 1 column 2
+    error[AES0104]: `no.json` is not JSON
+      --> no.json:1:2
+       |
+     1 | {no
+       |  ^ key must be a string
     ");
 }
 
@@ -141,13 +151,15 @@ async fn json_lines_can_be_read_one_by_one() {
     let lines: Vec<Value> = said.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert!(lines.iter().all(|line| line["version"] == 1), "{lines:?}");
     let kinds: Vec<&str> = lines.iter().map(|line| line["type"].as_str().unwrap()).collect();
-    assert_eq!(kinds[kinds.len() - 2..], ["failure", "done"]);
-    assert!(kinds[..kinds.len() - 2].iter().all(|kind| *kind == "order"));
-    assert_eq!(lines[lines.len() - 2]["log"], "hi\n");
-    assert_eq!(
-        lines.last().unwrap()["done"],
-        json!({"status": "failed", "summary": {"succeeded": 0, "failed": 1, "timed_out": 0}})
-    );
+    assert_eq!(kinds[0], "submitted");
+    assert_eq!(kinds[kinds.len() - 3..], ["failure", "done", "result"]);
+    assert!(kinds[1..kinds.len() - 3].iter().all(|kind| *kind == "order"));
+    let [failure, done, result] = &lines[lines.len() - 3..] else { unreachable!("there are more") };
+    assert_eq!(failure["log"], "hi\n");
+    let summary = json!({"status": "failed", "summary": {"succeeded": 0, "failed": 1, "timed_out": 0}});
+    assert_eq!(done["done"], summary);
+    assert_eq!((&result["ok"], &result["error"]["code"]), (&json!(false), &json!("AES0701")));
+    assert_eq!(result["result"], json!({"run_id": lines[0]["run_id"], "done": summary}));
 }
 
 #[tokio::test]
@@ -168,6 +180,41 @@ async fn a_job_comes_from_yaml_standard_input_and_a_variable() {
     let mut variable = command(folder.path(), &["run"]);
     variable.env("AWS_EXE_SYS_JOB_JSON", job().order("c").document().to_string());
     assert_eq!(call(variable).await.code, 0);
+}
+
+#[tokio::test]
+async fn values_are_filled_into_the_job() {
+    let folder = tempfile::tempdir().unwrap();
+    let yaml = "username: me\norders:\n- order_name: a\n  execution_target: lambda\n  timeout: ${var.SECONDS}\n  cmds:\n  - echo \"${var.WHAT}\" '$${var.WHAT}'\n";
+    std::fs::write(folder.path().join("job.yaml"), yaml).unwrap();
+    let mut given = command(folder.path(), &["run", "job.yaml", "--var", "SECONDS=60", "--var", "WHAT"]);
+    given.env("WHAT", "it's ${ORDER_ID}");
+    let said = call(given).await;
+    // The shell's part is the shell's, and what is escaped is written as it is.
+    assert!(said.code == 0 && said.stderr.contains("it's a ${var.WHAT}"), "{}", said.shown());
+    let said = call(command(folder.path(), &["run", "job.yaml", "--var", "WHAT=x", "--var", "SECOND=60"])).await;
+    insta::assert_snapshot!(said.shown(), @r"
+    exit 2
+    ── stdout
+    ── stderr
+    error[AES0106]: the job cannot be filled in: 2 problems
+      --> job.yaml:5:12
+       |
+     5 |   timeout: ${var.SECONDS}
+       |            ^^^^^^^^^^^^^^ orders[0].timeout: `${var.SECONDS}` has no value; did you mean `SECOND`?
+       |
+       = `--var SECOND` is used nowhere in the job
+    hint: give it with `--var SECONDS=VALUE`, or with `--var SECONDS` if the environment has a variable of that name
+    ");
+    let said = call(command(folder.path(), &["validate", "job.yaml", "--var", "WHAT", "--var", "1=2"])).await;
+    insta::assert_snapshot!(said.shown(), @r"
+    exit 2
+    ── stdout
+    ── stderr
+    error[AES0106]: the values of `--var` cannot be used: 2 problems
+      = `--var WHAT` takes the environment's variable, which is not set or is empty
+      = `--var` takes NAME=VALUE or NAME, and `1` is no name
+    ");
 }
 
 #[tokio::test]

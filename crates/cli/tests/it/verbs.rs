@@ -24,22 +24,37 @@ async fn validate_says_whether_a_job_is_valid_without_running_it() {
     ");
     write(job().order("a").after(["b"]).order("b").after(["a"]).its("cmd", "x").document());
     let said = call(command(folder.path(), &["validate", "job.json"])).await;
-    insta::assert_snapshot!(said.shown(), @r"
+    insta::assert_snapshot!(said.shown(), @r#"
     exit 2
     ── stdout
     ── stderr
-    error: orders[1].cmd: is no known field; did you mean `cmds`?
-    error: orders[0].dependencies: go round in a cycle, each waiting for the next: a → b → a
-    ");
+    error[AES0105]: the job is not valid: 2 problems
+      --> job.json:1:54
+       |
+     1 | …s":["echo \"$CANARY$CANARY_LINES\""],"dependencies":["b"],"execution_target":"lambda","order_name":"a","ssm_paths…
+       |                                       ^^^^^^^^^^^^^^
+       |                                   orders[0].dependencies: go round in a cycle, each waiting for the next: a → b → a
+    ...
+     1 | …hs":["/team/canary"],"timeout":600},{"cmd":"x","cmds":["echo \"$CANARY$CANARY_LINES\""],"dependencies":["a"],"exe…
+       |                                       ^^^^^ orders[1].cmd: is no known field; did you mean `cmds`?
+    "#);
     write(job().order("a").after(["b"]).order("b").after(["a"]).timeout(900).document());
     let said = call(command(folder.path(), &["validate", "job.json"])).await;
-    insta::assert_snapshot!(said.shown(), @r"
+    insta::assert_snapshot!(said.shown(), @r#"
     exit 2
     ── stdout
     ── stderr
-    error: orders[1].timeout: 900 and `stop_grace` 10 are together more than the 840 s that a `lambda` order may take
-    error: orders[0].dependencies: go round in a cycle, each waiting for the next: a → b → a
-    ");
+    error[AES0105]: the job is not valid: 2 problems
+      --> job.json:1:54
+       |
+     1 | …s":["echo \"$CANARY$CANARY_LINES\""],"dependencies":["b"],"execution_target":"lambda","order_name":"a","ssm_paths…
+       |                                       ^^^^^^^^^^^^^^
+       |                                   orders[0].dependencies: go round in a cycle, each waiting for the next: a → b → a
+    ...
+     1 | …"],"execution_target":"lambda","order_name":"b","ssm_paths":["/team/canary"],"timeout":900}],"username":"tester"}
+       |                                                                                         ^^^
+       |          orders[1].timeout: 900 and `stop_grace` 10 are together more than the 840 s that a `lambda` order may take
+    "#);
     assert!(!folder.path().join("ran").exists());
 }
 
@@ -70,12 +85,18 @@ async fn the_schema_is_the_one_that_the_types_make() {
     let said = call(command(folder.path(), &["schema"])).await;
     assert_eq!((said.code, said.stderr.as_str()), (0, ""));
     let printed: Value = serde_json::from_str(&said.stdout).unwrap();
-    assert_eq!(printed, common::job::schema());
+    // That of jobs, and `${var.NAME}` wherever a value can be filled in.
+    let types = common::job::schema();
+    assert_eq!(printed["properties"]["orders"], types["properties"]["orders"]);
+    assert_eq!(printed["properties"]["job_timeout"]["type"], serde_json::json!(["integer", "null", "string"]));
     assert_eq!(printed["$schema"], "https://json-schema.org/draft/2020-12/schema");
     assert_eq!(printed["additionalProperties"], false);
     let required: Vec<&str> =
         printed["required"].as_array().unwrap().iter().map(|name| name.as_str().unwrap()).collect();
     assert_eq!(required, ["username", "orders"]);
+    let published =
+        std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/job.schema.json")).unwrap();
+    assert!(said.stdout == published, "docs/job.schema.json is old: cargo run -- schema > docs/job.schema.json");
 }
 
 #[tokio::test]

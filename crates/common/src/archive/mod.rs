@@ -10,7 +10,7 @@ mod unpack;
 
 use std::{io, path::PathBuf};
 
-pub use pack::{Packed, pack_entries, pack_folder};
+pub use pack::{Packed, pack_entries, pack_folder, pack_paths};
 pub use unpack::{inspect, read_entry, unpack};
 use zip::result::ZipError;
 

@@ -144,6 +144,103 @@ fn hostile_names_are_refused_by_name() {
     assert!(unpacked(&raw_zip(&[deep]), Limits::OWN).unwrap_err().to_string().contains("too deep"));
 }
 
+/// Each way in which an entry can be made to lie elsewhere, be something else, or be no zip; with what must be told of it.
+fn hostile_zips() -> Vec<(Vec<u8>, String)> {
+    let names: &[&[u8]] = &[
+        b"/",
+        b"//",
+        b"/a",
+        b"//a",
+        b"/etc/passwd",
+        b"/proc/self/environ",
+        b"..",
+        b"../",
+        b"../a",
+        b"../../a",
+        b"a/..",
+        b"a/../",
+        b"a/../b",
+        b"a/../../b",
+        b"a/b/../../../c",
+        b"./a",
+        b"a/./b",
+        b"a/.",
+        b".",
+        b"./",
+        b"a//b",
+        b"a//",
+        b"//a/b",
+        b"a\\b",
+        b"..\\a",
+        b"\\a",
+        b"\\\\host\\share",
+        b"C:a",
+        b"C:/a",
+        b"C:\\a",
+        b"z:",
+        b"a\0",
+        b"\0a",
+        b"a\0/../b",
+        b"\xff",
+        b"a\xc0\xafb",
+        b"\xed\xa0\x80",
+        b"a/\xfe",
+        b"\xc0\xae\xc0\xae/a",
+        b"",
+    ];
+    let mut all = Vec::new();
+    for name in names {
+        // What ends with a slash is a folder.
+        let (mode, content): (u32, &[u8]) = if name.ends_with(b"/") { (0o040_755, b"") } else { (0o100_644, b"x") };
+        let entry = || Raw { mode, content, ..Raw::file(name) };
+        all.push((raw_zip(&[entry()]), shown(name)));
+        all.push((raw_zip(&[Raw::file(b"fine"), entry()]), shown(name)));
+    }
+    for kind in [0o010_000, 0o020_000, 0o060_000, 0o140_000, 0o110_000, 0o050_000, 0o160_000, 0o040_000] {
+        for bits in [0o644, 0o777, 0o4_755, 0o7_777, 0] {
+            all.push((raw_zip(&[Raw { mode: kind | bits, ..Raw::file(b"entry") }]), "entry".to_owned()));
+        }
+    }
+    for target in [
+        "",
+        "/",
+        "/etc",
+        "//etc",
+        "..",
+        "../",
+        "../x",
+        "../../x",
+        "./../x",
+        "a/..",
+        "a/../..",
+        "a/../../x",
+        "a\\b",
+        "a\0b",
+    ] {
+        for name in ["link", "fine", "link2"] {
+            let link = Raw { mode: 0o120_777, content: target.as_bytes(), ..Raw::file(name.as_bytes()) };
+            all.push((raw_zip(&[link]), name.to_owned()));
+        }
+    }
+    let good = raw_zip(&[Raw::file(b"a"), Raw::file(b"b/c")]);
+    all.extend((0..good.len()).map(|length| (good[..length].to_vec(), "not valid".to_owned())));
+    all
+}
+
+#[test]
+fn hostile_zips_are_refused_by_the_name_of_their_entry() {
+    let all = hostile_zips();
+    for (zip, told) in &all {
+        for limits in [Limits::OWN, Limits::FOREIGN] {
+            let error = unpacked(zip, limits).expect_err(told).to_string();
+            assert!(error.contains(told.as_str()), "{told}: {error}");
+            assert!(error.len() < 1_000 && !error.contains(char::is_control), "{error:?}");
+        }
+    }
+    println!("{} zips", all.len());
+    assert!(all.len() >= 200);
+}
+
 #[test]
 fn hostile_kinds_are_refused() {
     for kind in [0o010_000, 0o020_000, 0o060_000, 0o140_000] {

@@ -1,7 +1,12 @@
 //! The one result of an SSM order out of its instances': pure, and the same whoever composes it.
 
 use crate::{
-    claim::Ending, clock::Timestamp, ids::InstanceId, outcome::OrderResult, status::Outcome, worker_event::WorkerEvent,
+    claim::Ending,
+    clock::Timestamp,
+    ids::InstanceId,
+    outcome::{MAX_EVENT_VALUES, MAX_EVENTS, OrderResult},
+    status::Outcome,
+    worker_event::WorkerEvent,
 };
 
 /// Bytes of logs that travel in the order's result, shared by its instances: as much as of any order.
@@ -24,6 +29,7 @@ pub struct Composer {
     has_logs: bool,
     events: Vec<WorkerEvent>,
     event_bytes: usize,
+    event_values: usize,
     dropped: Option<(u64, Timestamp)>,
     total: usize,
     /// What happened to instances that did not succeed, in the order of its first, and to whom.
@@ -46,6 +52,7 @@ impl Composer {
             has_logs: false,
             events: Vec::new(),
             event_bytes: 0,
+            event_values: 0,
             dropped: None,
             total: 0,
             unsuccessful: Vec::new(),
@@ -88,11 +95,17 @@ impl Composer {
 
     fn event(&mut self, event: WorkerEvent) {
         let bytes = serde_json::to_vec(&event.data).map_or(0, |data| data.len()) + event.event_type.len();
-        if self.event_bytes + bytes > EVENT_BYTES {
+        let values = event.values();
+        // The last place is kept for what tells of those that are left out.
+        let is_full = self.event_bytes + bytes > EVENT_BYTES
+            || self.event_values + values > MAX_EVENT_VALUES
+            || self.events.len() + 1 >= MAX_EVENTS;
+        if is_full {
             let (count, newest) = self.dropped.unwrap_or_default();
             self.dropped = Some((count + 1, newest.max(event.epoch)));
         } else {
             self.event_bytes += bytes;
+            self.event_values += values;
             self.events.push(event);
         }
     }

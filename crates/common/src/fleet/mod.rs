@@ -26,7 +26,7 @@ use crate::{
     clock::Timestamp,
     ids::{InstanceId, OrderNum},
     keys::{self, Callback, Share},
-    objects::{First, PARALLEL},
+    objects::{First, Listed, PARALLEL},
     outcome::OrderResult,
     plan::SCHEMA_VERSION,
     target::Target,
@@ -99,12 +99,12 @@ impl<'a> Fleet<'a> {
 
     /// The instances that have reported.
     pub async fn reported(&self) -> Result<BTreeSet<InstanceId>, AwsError> {
-        let keys = self.claims.objects().list(&keys::instances(self.claims.run(), self.order)).await?;
-        let instance = |key: &String| match keys::parse_callback(key)? {
+        let listed = self.claims.objects().list(&keys::instances(self.claims.run(), self.order)).await?;
+        let instance = |object: &Listed| match keys::parse_callback(&object.key)? {
             (_, Callback::Instance(_, instance)) => Some(instance),
             _ => None,
         };
-        Ok(keys.iter().filter_map(instance).collect())
+        Ok(listed.iter().filter_map(instance).collect())
     }
 
     /// The share of an instance.
@@ -170,7 +170,7 @@ impl<'a> Fleet<'a> {
         now: Timestamp,
     ) -> Result<(OrderResult, Timestamp), AwsError> {
         let run = self.claims.run();
-        let logs = keys::log(run, self.order).replace(".log", "/");
+        let logs = keys::logs_of_instances(run, self.order);
         let mut composer = Composer::new(targets.instances.len(), logs);
         let mut results = stream::iter(&targets.instances)
             .map(|instance| async move { (instance, self.claims.result(&self.share(instance)).await) })

@@ -2,27 +2,27 @@
 //!
 //! The commit alone is asked for (`fetch --depth 1`). That fails for abbreviated ids, which only whoever has the whole
 //! history can resolve, and for ids on servers that give out nothing but branches and tags: then everything is fetched.
+//! However much that is, it ends at the limits, and so does what a commit may put into the folder.
 
-use std::{ffi::OsString, fs, path::Path, time::Duration};
+use std::{ffi::OsString, fs, path::Path};
 
 use secrecy::SecretString;
 
 use super::{
-    Auth, GitError, Remote,
+    Auth, GitError, Limits, Remote,
     process::{Ended, Git},
-    shown,
+    shown, size,
     source::{Place, Way},
 };
 
 /// Checks the remote's commit out into `into`, which is made and should be empty, and returns its full id.
 ///
-/// `timeout` covers all of it, a second way of access included; what runs at its end is killed, and so it is
-/// when the future is dropped.
-pub async fn fetch(remote: &Remote, auth: &Auth, into: &Path, timeout: Duration) -> Result<String, GitError> {
+/// What runs when a limit is reached is killed, and so it is when the future is dropped.
+pub async fn fetch(remote: &Remote, auth: &Auth, into: &Path, limits: Limits) -> Result<String, GitError> {
     let all = async {
         let mut last = None;
         for (git, url) in ways(remote, auth)? {
-            match fetch_by(&git, &url, remote.commit(), into).await {
+            match fetch_by(&git, &url, remote.commit(), into, limits).await {
                 // A repository that a token may not see is often reported as missing.
                 Err(error @ (GitError::AccessRefused { .. } | GitError::RepositoryNotFound { .. })) => {
                     last = Some(error);
@@ -35,8 +35,8 @@ pub async fn fetch(remote: &Remote, auth: &Auth, into: &Path, timeout: Duration)
             said: "it needs a token or an SSH key".to_owned(),
         }))
     };
-    let late = |_| GitError::Timeout { url: remote.url().to_owned(), limit: timeout };
-    tokio::time::timeout(timeout, all).await.map_err(late)?
+    let late = |_| GitError::Timeout { url: remote.url().to_owned(), limit: limits.time };
+    tokio::time::timeout(limits.time, all).await.map_err(late)?
 }
 
 /// How to get at the remote with these secrets, best first.
@@ -62,7 +62,18 @@ fn ways(remote: &Remote, auth: &Auth) -> Result<Vec<(Git, String)>, GitError> {
     Ok(ways)
 }
 
-async fn fetch_by(git: &Git, url: &str, commit: Option<&str>, into: &Path) -> Result<String, GitError> {
+async fn fetch_by(git: &Git, url: &str, commit: Option<&str>, into: &Path, limits: Limits) -> Result<String, GitError> {
+    let id = tokio::select! {
+        fetched = fetch_commit(git, url, commit, into) => fetched?,
+        too_large = size::outgrown(into, url, limits) => return Err(too_large),
+    };
+    size::check(git, into, &id, url, limits).await?;
+    demand(&git.run(into, ["checkout", "--quiet", "--force", "--detach", &id, "--"]).await?, url)?;
+    Ok(id)
+}
+
+/// Makes the commit be in the repository of the folder; gives its full id.
+async fn fetch_commit(git: &Git, url: &str, commit: Option<&str>, into: &Path) -> Result<String, GitError> {
     fs::create_dir_all(into).map_err(GitError::io("make the folder for the code"))?;
     demand(&git.run(into, ["init", "--quiet", "--template=", "--", "."]).await?, url)?;
     let wanted = commit.unwrap_or("HEAD");
@@ -81,9 +92,7 @@ async fn fetch_by(git: &Git, url: &str, commit: Option<&str>, into: &Path) -> Re
     } else {
         None
     };
-    let id = id.ok_or_else(missing)?;
-    demand(&git.run(into, ["checkout", "--quiet", "--force", "--detach", &id, "--"]).await?, url)?;
-    Ok(id)
+    id.ok_or_else(missing)
 }
 
 /// The full id of a commit that is here now.

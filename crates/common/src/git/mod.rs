@@ -3,13 +3,15 @@
 //! [`check`] decides without any effect what may be fetched at all; [`fetch`] gets exactly one commit of that. Between
 //! them stands [`Remote`], so nothing unchecked reaches a command line. `git` runs with an environment built from
 //! nothing: no configuration of the machine or the user, no hooks, no credential helpers, no prompts, no submodules.
-//! A token travels in the environment and a key in a file that lasts as long as the fetch; neither is ever an argument
+//! What a repository holds is counted before it is checked out: a few objects can name each other a million times. A
+//! token travels in the environment and a key in a file that lasts as long as the fetch; neither is ever an argument
 //! or part of an error.
 //!
 //! It ends at a checked out folder: which token belongs to a job, and how code is packed, is not known here.
 
 mod fetch;
 mod process;
+mod size;
 mod source;
 
 use std::{io, time::Duration};
@@ -17,6 +19,8 @@ use std::{io, time::Duration};
 pub use fetch::fetch;
 use secrecy::SecretString;
 pub use source::{Remote, check, check_folder, enter_folder};
+
+use crate::archive;
 
 /// A repository and what to check out, as a job names them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,6 +38,26 @@ pub struct Rules {
     pub hosts: Vec<String>,
     /// Whether repositories may be folders of this machine.
     pub local_sources: bool,
+}
+
+/// How much fetching one repository may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// For all of it, a second way of access included.
+    pub time: Duration,
+    /// Most files and folders of the commit.
+    pub files: u64,
+    /// Most bytes of these files together, and most that git may store on their way.
+    pub bytes: u64,
+}
+
+impl Limits {
+    /// For a submission: a hanging host is an error and not a lost submission, and what is checked out can be packed.
+    pub const SUBMISSION: Self = Self {
+        time: Duration::from_secs(180),
+        files: archive::Limits::OWN.entries as u64,
+        bytes: archive::Limits::OWN.bytes,
+    };
 }
 
 /// How the engine shows who it is. With both, the token is tried first and the key when the token is refused.
@@ -110,6 +134,14 @@ pub enum GitError {
         url: String,
         /// How long it may take.
         limit: Duration,
+    },
+    /// It is larger than [`Limits`] allow.
+    #[error("the repository `{url}` is too large: {reason}")]
+    TooLarge {
+        /// What was fetched.
+        url: String,
+        /// What there is too much of.
+        reason: String,
     },
     /// There is no `git` in the `PATH`.
     #[error("there is no `git` to fetch code with")]

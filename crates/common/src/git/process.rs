@@ -4,6 +4,7 @@ use std::{
     ffi::OsStr,
     fs::{self, OpenOptions},
     io::{self, Write},
+    ops::ControlFlow,
     os::unix::fs::{OpenOptionsExt, PermissionsExt},
     path::Path,
     process::Stdio,
@@ -52,9 +53,13 @@ pub(super) struct Git {
     secrets: Vec<SecretString>,
 }
 
+/// Takes a part of an output, and says whether there may be more.
+pub(super) type Reader<'r> = dyn FnMut(&[u8]) -> ControlFlow<()> + Send + 'r;
+
 /// What a run of `git` that ended said.
 pub(super) struct Ended {
     pub(super) success: bool,
+    /// The end of its output, if nobody else read that.
     pub(super) stdout: String,
     /// The end of stderr, in lower case, to find causes in.
     pub(super) stderr: String,
@@ -144,6 +149,18 @@ impl Git {
         folder: &Path,
         arguments: impl IntoIterator<Item = S>,
     ) -> Result<Ended, GitError> {
+        let mut tail = Tail::default();
+        let ended = self.run_reading(folder, arguments, &mut |part| tail.add(part)).await?;
+        Ok(Ended { stdout: tail.text().trim().to_owned(), ..ended })
+    }
+
+    /// The same, with its output going to `stdout` as it comes. When that breaks, `git` finds nobody to write to, and ends.
+    pub(super) async fn run_reading<S: AsRef<OsStr>>(
+        &self,
+        folder: &Path,
+        arguments: impl IntoIterator<Item = S>,
+        stdout: &mut Reader<'_>,
+    ) -> Result<Ended, GitError> {
         let environment = Environment::of_process();
         let mut command = Command::new("git");
         command
@@ -172,16 +189,15 @@ impl Git {
             _ => GitError::Io { doing: "start git", source: error },
         })?;
         let _group = Group::of(&child);
-        let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
-        let (status, stdout, stderr) = tokio::join!(child.wait(), tail_of(stdout), tail_of(stderr));
-        let reading = GitError::io("read what git says");
-        let (status, stdout, stderr) = match (status, stdout, stderr) {
-            (Ok(status), Ok(stdout), Ok(stderr)) => (status, stdout, stderr),
-            (Err(error), ..) | (_, Err(error), _) | (.., Err(error)) => return Err(reading(error)),
-        };
+        let (out, err) = (child.stdout.take(), child.stderr.take());
+        let mut errors = Tail::default();
+        let mut to_errors = |part: &[u8]| errors.add(part);
+        let (status, out, err) = tokio::join!(child.wait(), drain(out, stdout), drain(err, &mut to_errors));
+        out.and(err).map_err(GitError::io("read what git says"))?;
+        let (status, stderr) = (status.map_err(GitError::io("wait for git"))?, errors.text());
         Ok(Ended {
             success: status.success(),
-            stdout: stdout.trim().to_owned(),
+            stdout: String::new(),
             said: self.said(&stderr),
             stderr: stderr.to_lowercase(),
         })
@@ -224,18 +240,32 @@ impl Drop for Group {
     }
 }
 
-async fn tail_of(pipe: Option<impl AsyncRead + Unpin>) -> io::Result<String> {
-    let (mut tail, mut buffer) = (Vec::new(), vec![0; 4 << 10]);
-    if let Some(mut pipe) = pipe {
-        loop {
-            match pipe.read(&mut buffer).await? {
-                0 => break,
-                read => tail.extend_from_slice(&buffer[..read]),
-            }
-            if tail.len() > 2 * KEPT {
-                tail.drain(..tail.len() - KEPT);
-            }
+/// Gives what comes out of a pipe to its reader, until one of them ends.
+async fn drain(pipe: Option<impl AsyncRead + Unpin>, reader: &mut Reader<'_>) -> io::Result<()> {
+    let Some(mut pipe) = pipe else { return Ok(()) };
+    let mut buffer = vec![0; 4 << 10];
+    loop {
+        let read = pipe.read(&mut buffer).await?;
+        if read == 0 || reader(&buffer[..read]).is_break() {
+            return Ok(());
         }
     }
-    Ok(String::from_utf8_lossy(&tail).into_owned())
+}
+
+/// The end of an output.
+#[derive(Default)]
+struct Tail(Vec<u8>);
+
+impl Tail {
+    fn add(&mut self, part: &[u8]) -> ControlFlow<()> {
+        self.0.extend_from_slice(part);
+        if self.0.len() > 2 * KEPT {
+            self.0.drain(..self.0.len() - KEPT);
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn text(&self) -> String {
+        String::from_utf8_lossy(&self.0).into_owned()
+    }
 }

@@ -86,6 +86,10 @@ fn check_repo(repo: &str, rules: &Rules) -> Result<Place, GitError> {
         }
         return folder_of_machine(repo).map(Place::Folder).ok_or_else(|| bad("it is not an absolute path"));
     }
+    // What a parser of URLs would rewrite, so that nobody sees what is fetched in the end.
+    if !repo.bytes().all(|byte| is_path_byte(byte) || b":@?#".contains(&byte)) {
+        return Err(bad("it has characters that no plain URL has"));
+    }
     if repo.contains("://") {
         let url = Url::parse(repo).map_err(|_| bad("it is not a URL"))?;
         return from_url(&url, rules, bad);

@@ -31,7 +31,7 @@ pub async fn kick_off(aws: &Aws, settings: &Settings, plan: &Plan, job_timeout: 
         wait_seconds: TICK_SECS.min(job_timeout),
     };
     watchdog::start(aws, &settings.watchdog_sfn, &plan.submit_id, &watch).await?;
-    flip(RunItems::new(aws, &settings.locks_table), &plan.run_id, &plan.submit_id).await?;
+    flip(RunItems::new(aws, &settings.locks_table), plan).await?;
     wake(aws, settings, &plan.run_id).await;
     Ok(())
 }
@@ -44,8 +44,9 @@ pub(super) async fn wake(aws: &Aws, settings: &Settings, run: &RunId) {
     }
 }
 
-async fn flip(items: RunItems<'_>, run: &RunId, submit_id: &str) -> Result<(), NotAccepted> {
-    let error = match items.flip(run, submit_id).await {
+async fn flip(items: RunItems<'_>, plan: &Plan) -> Result<(), NotAccepted> {
+    let Plan { run_id: run, submit_id, .. } = plan;
+    let error = match items.flip(run, submit_id, &plan.ledger().letters()).await {
         Ok(Written::Yes(_)) => return Ok(()),
         Ok(Written::No(_)) => NotAccepted::BeingSubmitted(run.clone()),
         Err(error) => error.into(),

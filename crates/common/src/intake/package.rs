@@ -7,27 +7,30 @@ use std::{
     time::Duration,
 };
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
 use tempfile::TempDir;
 
 use super::{
     answer::{NotAccepted, flow_id},
+    digest,
     documents::check_documents,
+    earlier::Earlier,
+    reuse::{Candidate, counted},
     settings::Settings,
     shape::Problems,
     sources::{Packed, pack_sources},
-    validate::ENGINE_VARIABLES,
+    validate::{CALLBACK_URL, ENGINE_VARIABLES},
 };
 use crate::{
     aws::{Aws, AwsError},
-    bundle::{Bundle, Code, Manifest, digest},
+    bundle::{self, Bundle, Code, Manifest},
     clock::Timestamp,
     credentials::{self, Fetched},
     git,
     ids::{OrderNum, RunId, TraceId},
     keys,
-    order::{Job, Order},
-    plan::SCHEMA_VERSION,
+    order::{Job, Order, Source},
+    plan::{Prepared, SCHEMA_VERSION},
     sops,
 };
 
@@ -42,6 +45,17 @@ pub struct Run<'a> {
     pub created_at: Timestamp,
     /// When its time is out.
     pub deadline: Timestamp,
+    /// Its key of the digests of its orders.
+    pub digest_key: &'a str,
+}
+
+/// What may count as succeeded, and what may not.
+#[derive(Debug)]
+pub struct Reuse {
+    /// The earlier run.
+    pub earlier: Earlier,
+    /// Index of an order that runs again with everything that depends on it.
+    pub from: Option<usize>,
 }
 
 /// The run's age key.
@@ -66,23 +80,64 @@ impl RunKey {
 pub struct Package {
     /// The run's key.
     pub key: RunKey,
-    /// Code zips on this machine, by SHA-256.
+    /// Code zips on this machine of the orders that run, by SHA-256.
     pub code: BTreeMap<String, PathBuf>,
-    /// The bundles, by index.
-    pub bundles: Vec<Vec<u8>>,
+    /// The orders, by index.
+    orders: Vec<Packaged>,
     /// Holds the code zips until they are uploaded.
     _scratch: TempDir,
 }
 
+/// A packaged order.
+#[derive(Debug)]
+struct Packaged {
+    /// What decides what its commands do.
+    digest: String,
+    content: Content,
+}
+
+#[derive(Debug)]
+enum Content {
+    /// It runs, with this bundle.
+    Bundle(Vec<u8>),
+    /// It counts as succeeded: it ran in this run. Nothing of it is sealed or uploaded.
+    RanIn(RunId),
+}
+
 impl Package {
-    /// SHA-256 of each bundle, by index.
-    pub fn digests(&self) -> Vec<String> {
-        self.bundles.iter().map(|bundle| digest(bundle)).collect()
+    /// The bundles of the orders that run.
+    pub fn bundles(&self) -> impl Iterator<Item = (OrderNum, &[u8])> {
+        self.orders.iter().enumerate().filter_map(|(index, order)| match &order.content {
+            Content::Bundle(bundle) => Some((OrderNum::of_index(index), bundle.as_slice())),
+            Content::RanIn(_) => None,
+        })
+    }
+
+    /// How many orders count as succeeded.
+    pub fn reused(&self) -> usize {
+        self.orders.len() - self.bundles().count()
+    }
+
+    /// What the plan says of the orders, by index.
+    pub fn prepared(&self) -> impl Iterator<Item = Prepared> {
+        self.orders.iter().map(|order| {
+            let (bundle_sha256, reused_from) = match &order.content {
+                Content::Bundle(bundle) => (bundle::digest(bundle), None),
+                Content::RanIn(run) => (String::new(), Some(run.clone())),
+            };
+            Prepared { bundle_sha256, digest: order.digest.clone(), reused_from }
+        })
     }
 }
 
-/// Packages a job.
-pub async fn package(aws: &Aws, settings: &Settings, job: &Job, run: Run<'_>) -> Result<Package, NotAccepted> {
+/// Packages a job. The code of all orders is packed, also of those that turn out to count as succeeded: it tells that.
+pub async fn package(
+    aws: &Aws,
+    settings: &Settings,
+    job: &Job,
+    run: Run<'_>,
+    reuse: Option<&Reuse>,
+) -> Result<Package, NotAccepted> {
     let scratch = TempDir::with_prefix("aws-exe-package-")
         .map_err(|error| NotAccepted::Machine(format!("make a folder: {error}")))?;
     check_documents(aws, job).await?;
@@ -91,8 +146,17 @@ pub async fn package(aws: &Aws, settings: &Settings, job: &Job, run: Run<'_>) ->
     let auth = git_auth(&fetched, job)?;
     let sources = pack_sources(aws, settings, job, auth, scratch.path()).await?;
     let variables = variables(&fetched, job)?;
-    let mut bundles = Vec::with_capacity(job.orders.len());
-    for ((number, order), (mut values, origins)) in job.numbered().zip(variables) {
+    let digests = digests(run.digest_key, job, &sources);
+    let mut ran_in = reuse.map_or_else(|| vec![None; job.orders.len()], |reuse| reused(reuse, job, &sources));
+    let mut code = BTreeMap::new();
+    let mut orders = Vec::with_capacity(job.orders.len());
+    for (((number, order), (mut values, origins)), digest) in job.numbered().zip(variables).zip(digests) {
+        if let Some(ran_in) = number.index().and_then(|index| ran_in[index].take()) {
+            orders.push(Packaged { digest, content: Content::RanIn(ran_in) });
+            continue;
+        }
+        let packed = sources.get(&order.source);
+        code.extend(packed.map(|packed| (packed.sha256.clone(), packed.path.clone())));
         let callback = presigned_result(aws, settings, job, run, number).await?;
         let engine = [
             callback,
@@ -105,26 +169,42 @@ pub async fn package(aws: &Aws, settings: &Settings, job: &Job, run: Run<'_>) ->
         values.extend(ENGINE_VARIABLES.iter().map(|name| (*name).to_owned()).zip(engine.map(SecretString::from)));
         let plain = order.env_vars.keys().filter(|name| !origins.contains_key(*name)).map(String::as_str);
         // The signed URL lets its holder end the order: masked like a secret.
-        let plain = plain
-            .chain(ENGINE_VARIABLES.into_iter().filter(|name| *name != "CALLBACK_URL"))
-            .map(str::to_owned)
-            .collect();
+        let plain =
+            plain.chain(ENGINE_VARIABLES.into_iter().filter(|name| *name != CALLBACK_URL)).map(str::to_owned).collect();
         let bundle = Bundle {
             cmds: order.cmds.clone(),
-            manifest: manifest(run, number, order, sources.get(&order.source)),
+            manifest: manifest(run, number, order, packed),
             variables: values,
             plain,
             sources: origins,
         };
         let recipients: Vec<_> = std::iter::once(key.identity().recipient()).chain(order.sops_key.clone()).collect();
-        bundles.push(
-            bundle
-                .seal(&recipients, run.created_at)
-                .map_err(|error| NotAccepted::Machine(format!("seal the bundle of order {number}: {error}")))?,
-        );
+        let sealed = bundle
+            .seal(&recipients, run.created_at)
+            .map_err(|error| NotAccepted::Machine(format!("seal the bundle of order {number}: {error}")))?;
+        orders.push(Packaged { digest, content: Content::Bundle(sealed) });
     }
-    let code = sources.into_values().map(|packed| (packed.sha256, packed.path)).collect();
-    Ok(Package { key, code, bundles, _scratch: scratch })
+    Ok(Package { key, code, orders, _scratch: scratch })
+}
+
+/// The digests of all orders under a run's key, by index.
+fn digests(key: &str, job: &Job, sources: &BTreeMap<Source, Packed>) -> Vec<String> {
+    let code = |order: &Order| sources.get(&order.source).map(|packed| packed.sha256.as_str());
+    job.orders.iter().map(|order| digest::of_order(key, job, order, code(order))).collect()
+}
+
+/// For each order the run in which it ran, if it counts as succeeded. Held against the earlier run's digests under that
+/// run's key.
+fn reused(reuse: &Reuse, job: &Job, sources: &BTreeMap<Source, Packed>) -> Vec<Option<RunId>> {
+    let digests = digests(&reuse.earlier.digest_key, job, sources);
+    let candidates: Vec<_> = job
+        .orders
+        .iter()
+        .zip(&digests)
+        .map(|(order, digest)| Candidate { name: &order.name, dependencies: &order.dependencies, digest })
+        .collect();
+    let counted = counted(&candidates, &job.topological_order, &reuse.earlier.successes, reuse.from);
+    counted.into_iter().map(Option::<&RunId>::cloned).collect()
 }
 
 fn manifest(run: Run<'_>, number: OrderNum, order: &Order, packed: Option<&Packed>) -> Manifest {
@@ -191,6 +271,10 @@ fn git_auth(fetched: &Fetched, job: &Job) -> Result<git::Auth, NotAccepted> {
 type Variables = (BTreeMap<String, SecretString>, BTreeMap<String, String>);
 
 /// The variables of each order and where its secrets come from: `env_vars`, over them parameters, over them secrets.
+/// Most bytes of all secrets of an order: two of the largest that Secrets Manager holds. The worker looks for each of them
+/// in a score of forms, which takes a thousand times as much memory.
+const MAX_SECRET_BYTES: usize = 128 * 1024;
+
 fn variables(fetched: &Fetched, job: &Job) -> Result<Vec<Variables>, NotAccepted> {
     let mut problems = Problems::default();
     let mut all = Vec::with_capacity(job.orders.len());
@@ -203,6 +287,7 @@ fn variables(fetched: &Fetched, job: &Job) -> Result<Vec<Variables>, NotAccepted
             .secret_manager_paths
             .iter()
             .map(|name| ("secret_manager_paths", "secretd", name, fetched.secret(name)));
+        let mut secret_bytes = 0;
         let mut position = 0;
         let mut field_before = "";
         for (field, kind, path, value) in parameters.chain(secrets) {
@@ -210,6 +295,7 @@ fn variables(fetched: &Fetched, job: &Job) -> Result<Vec<Variables>, NotAccepted
             field_before = field;
             match value.and_then(|value| credentials::variables(path, value)) {
                 Ok(variables) => {
+                    secret_bytes += variables.values().map(|value| value.expose_secret().len()).sum::<usize>();
                     origins.extend(variables.keys().map(|name| (name.clone(), format!("aws:::{kind}:{path}"))));
                     values.extend(variables);
                 }
@@ -217,6 +303,10 @@ fn variables(fetched: &Fetched, job: &Job) -> Result<Vec<Variables>, NotAccepted
                     problems.add(&format!("orders[{index}].{field}[{position}]"), format_args!("`{path}` {problem}"));
                 }
             }
+        }
+        if secret_bytes > MAX_SECRET_BYTES {
+            let problem = format!("its secrets must have at most {MAX_SECRET_BYTES} bytes in all, not {secret_bytes}");
+            problems.add(&format!("orders[{index}]"), problem);
         }
         all.push((values, origins));
     }

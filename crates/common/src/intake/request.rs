@@ -5,14 +5,17 @@
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use serde_json::{Map, Value};
 
-use super::shape::{Problems, nearest};
+use super::shape::{Meant, Problems, nearest};
 use crate::{
-    ids::{RunId, TraceId, fresh_nonce},
+    ids::{RunId, TraceId, fresh_nonce, is_name},
+    json,
     text::shown,
 };
 
 /// Largest job document, packed or not: what fits in memory many times over and no honest job reaches.
 pub const MAX_JOB_BYTES: usize = 10 * 1024 * 1024;
+/// Most values of a request or job document, which bounds the memory that it takes: fifty for each of 9,999 orders.
+pub const MAX_JOB_VALUES: usize = 500_000;
 
 /// How a submission arrived, which decides how it is answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -76,7 +79,7 @@ fn text_body(text: &str) -> Result<Value, Refusal> {
             "the body is empty; send an object with `job`, `job_parameters_b64` or `payload_s3_uri`".to_owned(),
         ));
     }
-    serde_json::from_str(text).map_err(|error| Refusal::Body(format!("the body is not JSON: {error}")))
+    json::read(text.as_bytes(), MAX_JOB_VALUES).map_err(|error| Refusal::Body(format!("the body is not JSON: {error}")))
 }
 
 /// Where the job is.
@@ -102,28 +105,41 @@ pub struct Envelope {
     pub trace_id: TraceId,
     /// The job, or where it is.
     pub job: JobSource,
+    /// Whose successes count, if another run's do.
+    pub rerun: Option<Rerun>,
+}
+
+/// What succeeded in another run counts as succeeded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rerun {
+    /// That run.
+    pub of: RunId,
+    /// An order of the new job, as the caller names it, that runs again with everything that depends on it.
+    pub from: Option<String>,
 }
 
 /// Fields of the envelope.
-const KNOWN: [&str; 7] =
-    ["job", "job_parameters_b64", "payload_s3_uri", "run_id", "trace_id", "done_endpt", "rerun_of"];
+const KNOWN: [&str; 8] =
+    ["job", "job_parameters_b64", "payload_s3_uri", "run_id", "trace_id", "done_endpt", "rerun_of", "rerun_from"];
 
 /// Reads the envelope. The ids come back even when something is wrong, for the answer.
 pub fn read_envelope(
-    body: &Value,
+    body: Value,
     default_run_id: Option<&str>,
     done_bucket: &str,
 ) -> (RunIds, Result<Envelope, Vec<String>>) {
     let mut problems = Problems::default();
-    let nothing = Map::new();
-    let fields = body.as_object().unwrap_or_else(|| {
+    let is_object = body.is_object();
+    let mut fields = match body {
+        Value::Object(fields) => fields,
+        _ => Map::new(),
+    };
+    if !is_object {
         problems.add("", "the body must be an object with `job`, `job_parameters_b64` or `payload_s3_uri`");
-        &nothing
-    });
+    }
     for name in fields.keys().filter(|name| !KNOWN.contains(&name.as_str())) {
-        let hint =
-            nearest(name, KNOWN.into_iter()).map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
-        problems.add(&shown(name), format_args!("is no known field{hint}"));
+        let nearest = || nearest(name, KNOWN.into_iter());
+        problems.add(&shown(name), format_args!("is no known field{}", Meant(nearest)));
     }
     let text = |name: &str, problems: &mut Problems| match fields.get(name) {
         None | Some(Value::Null) => None,
@@ -157,17 +173,39 @@ pub fn read_envelope(
             problems.add("done_endpt", format_args!("must be `{ours}` or left out"));
         }
     }
-    if text("rerun_of", &mut problems).is_some() {
-        problems.add("rerun_of", "comes with release 0.6; leave it out to run every order");
+    let (rerun_of, rerun_from) = (text("rerun_of", &mut problems), text("rerun_from", &mut problems));
+    if rerun_from.is_some() && fields.get("rerun_of").is_none_or(Value::is_null) {
+        problems.add("rerun_from", "needs `rerun_of`, the run whose successes count");
     }
+    let rerun = rerun_of.and_then(|of| read_rerun(&of, rerun_from, run_id.as_ref(), &mut problems));
     // A body that is no object was told so already.
-    let job = if body.is_object() { read_job(fields, &mut problems) } else { None };
+    let job = if is_object { read_job(&mut fields, &mut problems) } else { None };
     let ids = RunIds { run_id: run_id.clone(), trace_id: trace_id.clone() };
     let envelope = match (run_id, trace_id, job) {
-        (Some(run_id), Some(trace_id), Some(job)) if problems.is_empty() => Ok(Envelope { run_id, trace_id, job }),
+        (Some(run_id), Some(trace_id), Some(job)) if problems.is_empty() => {
+            Ok(Envelope { run_id, trace_id, job, rerun })
+        }
         _ => Err(problems.into_vec()),
     };
     (ids, envelope)
+}
+
+fn read_rerun(of: &str, from: Option<String>, run_id: Option<&RunId>, problems: &mut Problems) -> Option<Rerun> {
+    // Whether there is such an order shows when the job is known.
+    if from.as_ref().is_some_and(|from| !is_name(from, 128)) {
+        problems.add("rerun_from", "must be an order's name, queue id or number: 1 to 128 of `A-Z a-z 0-9 . _ -`");
+    }
+    match of.parse::<RunId>() {
+        Ok(of) if Some(&of) == run_id => {
+            problems.add("rerun_of", "names the run itself; name an earlier one, or leave it out to run every order");
+            None
+        }
+        Ok(of) => Some(Rerun { of, from }),
+        Err(error) => {
+            problems.add("rerun_of", error);
+            None
+        }
+    }
 }
 
 /// The ids that an answer names, as far as they are known.
@@ -188,11 +226,11 @@ fn fresh_run_id() -> RunId {
     fresh_nonce().parse().expect("a UUID is a run id")
 }
 
-fn read_job(fields: &Map<String, Value>, problems: &mut Problems) -> Option<JobSource> {
-    let given = |name: &str| fields.get(name).filter(|value| !value.is_null());
+fn read_job(fields: &mut Map<String, Value>, problems: &mut Problems) -> Option<JobSource> {
+    let mut given = |name: &str| fields.remove(name).filter(|value| !value.is_null());
     match (given("job"), given("job_parameters_b64"), given("payload_s3_uri")) {
-        (Some(job), None, None) => Some(JobSource::Inline(job.clone())),
-        (None, Some(packed), None) => match decode_job(packed) {
+        (Some(job), None, None) => Some(JobSource::Inline(job)),
+        (None, Some(packed), None) => match decode_job(&packed) {
             Ok(job) => Some(JobSource::Inline(job)),
             Err(problem) => {
                 problems.add("job_parameters_b64", problem);
@@ -229,7 +267,7 @@ pub fn parse_job(bytes: &[u8]) -> Result<Value, String> {
     if bytes.len() > MAX_JOB_BYTES {
         return Err(format!("is larger than {MAX_JOB_BYTES} bytes"));
     }
-    serde_json::from_slice(bytes).map_err(|error| format!("is not JSON: {error}"))
+    json::read(bytes, MAX_JOB_VALUES).map_err(|error| format!("is not JSON: {error}"))
 }
 
 /// Bucket and key of an `s3://bucket/key`.
@@ -248,7 +286,7 @@ mod tests {
     use super::*;
 
     fn envelope(body: &Value) -> Result<Envelope, Vec<String>> {
-        read_envelope(body, Some("3e1b0e8a-0000-4000-8000-000000000000"), "done").1
+        read_envelope(body.clone(), Some("3e1b0e8a-0000-4000-8000-000000000000"), "done").1
     }
 
     #[test]
@@ -280,8 +318,18 @@ mod tests {
     fn a_run_id_is_kept_defaulted_or_drawn() {
         assert_eq!(envelope(&json!({"job": {}, "run_id": "mine"})).unwrap().run_id.as_str(), "mine");
         assert_eq!(envelope(&json!({"job": {}})).unwrap().run_id.as_str(), "3e1b0e8a-0000-4000-8000-000000000000");
-        let (ids, _) = read_envelope(&json!({"job": {}}), Some("not/an/id"), "done");
+        let (ids, _) = read_envelope(json!({"job": {}}), Some("not/an/id"), "done");
         assert_eq!(ids.run_id.unwrap().as_str().len(), 36);
+    }
+
+    #[test]
+    fn a_rerun_names_another_run_and_maybe_an_order() {
+        let of = |body: &Value| envelope(body).unwrap().rerun.map(|rerun| (rerun.of.as_str().to_owned(), rerun.from));
+        assert_eq!(of(&json!({"job": {}})), None);
+        assert_eq!(of(&json!({"job": {}, "rerun_of": null, "rerun_from": null})), None);
+        assert_eq!(of(&json!({"job": {}, "rerun_of": "first"})), Some(("first".to_owned(), None)));
+        let from = json!({"job": {}, "rerun_of": "first", "rerun_from": "0002"});
+        assert_eq!(of(&from), Some(("first".to_owned(), Some("0002".to_owned()))));
     }
 
     #[test]
@@ -298,6 +346,12 @@ mod tests {
             (json!({"job": {}, "trace_id": "XYZ"}), "trace_id: must be 8 hex digits"),
             (json!({"job": {}, "done_endpt": "s3://mine/x"}), "done_endpt: must be `s3://done/"),
             (json!({"payload_s3_uri": "s3://b"}), "payload_s3_uri: must be"),
+            (json!({"job": {}, "rerun_of": 7}), "rerun_of: must be a string"),
+            (json!({"job": {}, "rerun_of": "a/b"}), "rerun_of: must have 1 to 64"),
+            (json!({"job": {}, "rerun_of": "a", "run_id": "a"}), "rerun_of: names the run itself"),
+            (json!({"job": {}, "rerun_from": "build"}), "rerun_from: needs `rerun_of`"),
+            (json!({"job": {}, "rerun_of": "a", "rerun_from": 7}), "rerun_from: must be a string"),
+            (json!({"job": {}, "rerun_of": "a", "rerun_from": ""}), "rerun_from: must be an order's name"),
         ] {
             let problems = envelope(&body).unwrap_err();
             assert!(problems.iter().any(|p| p.contains(problem)), "{body} gave {problems:?}");

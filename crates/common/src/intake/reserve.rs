@@ -1,9 +1,8 @@
 //! Reserving the run id: from here on nobody else submits under it, and still nothing can run.
 
 use serde_json::Value;
-use sha2::{Digest as _, Sha256};
 
-use super::{answer::NotAccepted, validate::Entry};
+use super::answer::NotAccepted;
 use crate::{
     clock::Timestamp,
     run_item::{RunItem, RunItems, RunStatus, Written},
@@ -45,58 +44,4 @@ pub async fn reserve(items: RunItems<'_>, item: &RunItem, now: Timestamp) -> Res
 pub fn answer_of(item: &RunItem) -> Result<Value, NotAccepted> {
     serde_json::from_str(&item.answer)
         .map_err(|error| NotAccepted::Machine(format!("read the answer in the run item: {error}")))
-}
-
-/// Digest by which the same job is known again, whatever the order of its fields.
-pub fn digest(document: &Value, entry: Entry) -> String {
-    let mut hash = Sha256::new();
-    hash.update([match entry {
-        Entry::Init => b'i',
-        Entry::Ssm => b's',
-    }]);
-    feed(&mut hash, document);
-    hex::encode(hash.finalize())
-}
-
-/// Feeds a value with its fields in order of name; each part is preceded by its kind and length, so that two different
-/// values never feed the same bytes.
-fn feed(hash: &mut Sha256, value: &Value) {
-    match value {
-        Value::Object(fields) => {
-            let mut fields: Vec<_> = fields.iter().collect();
-            fields.sort_unstable_by_key(|(name, _)| *name);
-            hash.update(format!("o{}:", fields.len()));
-            for (name, value) in fields {
-                hash.update(format!("k{}:{name}", name.len()));
-                feed(hash, value);
-            }
-        }
-        Value::Array(items) => {
-            hash.update(format!("a{}:", items.len()));
-            for item in items {
-                feed(hash, item);
-            }
-        }
-        leaf => {
-            let text = leaf.to_string();
-            hash.update(format!("v{}:{text}", text.len()));
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    #[test]
-    fn the_same_job_has_the_same_digest() {
-        let a: Value = serde_json::from_str(r#"{"a":1,"b":["x"]}"#).unwrap();
-        let b: Value = serde_json::from_str(r#"{ "b":["x"], "a":1 }"#).unwrap();
-        assert_eq!(digest(&a, Entry::Init), digest(&b, Entry::Init));
-        assert_ne!(digest(&a, Entry::Init), digest(&a, Entry::Ssm));
-        assert_ne!(digest(&json!({"a": "1"}), Entry::Init), digest(&json!({"a": 1}), Entry::Init));
-        assert_ne!(digest(&json!(["ab"]), Entry::Init), digest(&json!(["a", "b"]), Entry::Init));
-    }
 }

@@ -5,7 +5,6 @@ use std::{
     fs::File,
     io::{BufWriter, Seek as _, Write as _},
     path::{Path, PathBuf},
-    time::Duration,
 };
 
 use futures::{StreamExt as _, stream};
@@ -21,8 +20,6 @@ use crate::{
 
 /// Sources fetched at once.
 const PARALLEL: usize = 4;
-/// Longest that fetching one repository may take, so that a hanging host is an error and not a lost submission.
-const FETCH_TIMEOUT: Duration = Duration::from_secs(180);
 /// Largest zip that is taken from S3: a zip may be no larger than what may come out of it.
 const MAX_ZIP_BYTES: u64 = archive::Limits::FOREIGN.bytes;
 
@@ -60,7 +57,7 @@ pub(super) async fn pack_sources(
             let packed = match source {
                 Source::None => return None,
                 Source::Git { repo, commit } => pack_git(settings, repo, commit.as_deref(), auth, &folders, &at).await,
-                Source::S3 { bucket, key } => pack_s3(aws, bucket, key, &folders, &at).await,
+                Source::S3 { bucket, key } => pack_s3(aws, settings, bucket, key, &folders, &at).await,
             };
             Some(packed.map(|packed| (source.clone(), packed)))
         })
@@ -122,7 +119,7 @@ async fn pack_git(
     let remote = git::check(&source, &settings.rules.git).map_err(|error| invalid(&at.paths.repo, error))?;
     let checkout = at.scratch.join("checkout");
     tokio::fs::create_dir_all(&checkout).await.map_err(Place::machine)?;
-    let fetched = git::fetch(&remote, auth, &checkout, FETCH_TIMEOUT).await;
+    let fetched = git::fetch(&remote, auth, &checkout, git::Limits::SUBMISSION).await;
     let commit = fetched
         .map_err(|error| invalid(if error.is_about_the_commit() { &at.paths.commit } else { &at.paths.repo }, error))?;
     let path = at.scratch.with_extension("zip");
@@ -141,12 +138,15 @@ async fn pack_git(
 
 async fn pack_s3(
     aws: &Aws,
+    settings: &Settings,
     bucket: &str,
     key: &str,
     folders: &BTreeSet<&str>,
     at: &Place,
 ) -> Result<Packed, NotAccepted> {
-    let answer = match aws.s3().get_object().bucket(bucket).key(key).send().await {
+    let owner = settings.rules.owner_of(bucket).map(str::to_owned);
+    let request = aws.s3().get_object().bucket(bucket).key(key).set_expected_bucket_owner(owner);
+    let answer = match request.send().await {
         Ok(answer) => answer,
         Err(error) => {
             let error = AwsError::of(format!("read `s3://{bucket}/{key}`"), error);

@@ -4,11 +4,13 @@ use serde_json::Value;
 
 use super::{
     answer::{self, NotAccepted, accepted, flow_id},
+    digest, earlier,
     kick_off::{kick_off, wake},
-    package::{Run, RunKey, package},
+    package::{Reuse, Run, RunKey, package},
     request::{self, Arrival, Envelope, JobSource, MAX_JOB_BYTES, Refusal, RunIds},
-    reserve::{Reserved, answer_of, digest, reserve},
+    reserve::{Reserved, answer_of, reserve},
     settings::Settings,
+    shape::{Meant, similar},
     upload::{delete_key, upload},
     validate::validate,
 };
@@ -21,6 +23,8 @@ use crate::{
     order::Job,
     plan::{Plan, SCHEMA_VERSION},
     run_item::{NewRun, RunItem, RunItems, Written},
+    telemetry::{Place, Span},
+    text::shown,
 };
 
 /// Handles one event of an entry point; gives what the function returns.
@@ -34,7 +38,7 @@ pub async fn submit(aws: &Aws, settings: &Settings, event: Value, request_id: &s
         Err(Refusal::Body(problem)) => (Err(NotAccepted::Invalid(vec![problem])), RunIds::default()),
         Ok(body) => {
             let (ids, envelope) =
-                request::read_envelope(&body, submission.default_run_id.as_deref(), &settings.done_bucket);
+                request::read_envelope(body, submission.default_run_id.as_deref(), &settings.done_bucket);
             match envelope {
                 Err(problems) => (Err(NotAccepted::Invalid(problems)), ids),
                 Ok(envelope) => (accept(aws, settings, envelope).await, ids),
@@ -56,15 +60,18 @@ async fn accept(aws: &Aws, settings: &Settings, envelope: Envelope) -> Result<Va
         JobSource::S3 { bucket, key } => read_payload(aws, settings, &bucket, &key).await?,
     };
     let job = validate(&document, &settings.rules).map_err(NotAccepted::Invalid)?;
+    let rerun = envelope.rerun.as_ref();
+    let from = rerun.and_then(|rerun| rerun.from.as_deref()).map(|from| rerun_from(&job, from)).transpose()?;
     let now = settings.clock.now();
+    let (submit_id, digest_key) = (fresh_nonce(), fresh_nonce());
     let run = Run {
         run_id: &envelope.run_id,
         trace_id: &envelope.trace_id,
         created_at: now,
         deadline: now.plus(std::time::Duration::from_secs(job.job_timeout)),
+        digest_key: &digest_key,
     };
     let answer = accepted(&job, run.run_id, run.trace_id, settings);
-    let submit_id = fresh_nonce();
     let item = RunItem::submitting(
         NewRun {
             run_id: run.run_id,
@@ -73,7 +80,8 @@ async fn accept(aws: &Aws, settings: &Settings, envelope: Envelope) -> Result<Va
             orders: job.orders.len(),
             deadline: run.deadline,
             submit_id: &submit_id,
-            job_digest: &digest(&document, settings.rules.entry),
+            digest_key: &digest_key,
+            job_digest: &digest::of_job(&document, settings.rules.entry, rerun),
             answer: &answer.to_string(),
         },
         now,
@@ -83,10 +91,16 @@ async fn accept(aws: &Aws, settings: &Settings, envelope: Envelope) -> Result<Va
         Reserved::Before(answer) => return Ok(answer),
         Reserved::Ours => {}
     }
-    match submit_reserved(aws, settings, &job, run, &submit_id).await {
+    let rerun_of = rerun.map(|rerun| (&rerun.of, from));
+    let answered = match submit_reserved(aws, settings, &job, run, &submit_id, rerun_of).await {
         Ok(()) => Ok(answer),
         Err(error) => take_back(aws, settings, run, &submit_id, error).await,
+    };
+    if answered.is_ok() {
+        let span = || Span::of(run.run_id, Place::Submit, now, settings.clock.now());
+        settings.telemetry.record(|| [span().number("aws_exe.orders", job.orders.len())]);
     }
+    answered
 }
 
 async fn submit_reserved(
@@ -95,8 +109,16 @@ async fn submit_reserved(
     job: &Job,
     run: Run<'_>,
     submit_id: &str,
+    rerun_of: Option<(&RunId, Option<usize>)>,
 ) -> Result<(), NotAccepted> {
-    let package = package(aws, settings, job, run).await?;
+    let reuse = match rerun_of {
+        Some((of, from)) => Some(Reuse { earlier: earlier::read(aws, settings, of).await?, from }),
+        None => None,
+    };
+    let package = package(aws, settings, job, run, reuse.as_ref()).await?;
+    if let Some((of, _)) = rerun_of {
+        tracing::info!(run_id = %run.run_id, rerun_of = %of, reused = package.reused(), "what succeeded before counts");
+    }
     let own_key = keys::sops_key(&settings.rules.ssm_prefix, run.run_id);
     let plan = Plan {
         schema_version: SCHEMA_VERSION,
@@ -111,12 +133,24 @@ async fn submit_reserved(
             RunKey::Given(_) => job.sops_key_ssm_path.clone().unwrap_or_default(),
         },
         done_endpt: request::done_endpoint(&settings.done_bucket, run.run_id),
+        carried: job.carried(),
+        rerun_of: rerun_of.map(|(of, _)| of.clone()),
         max_parallel: job.max_parallel,
         topological_order: job.topological_order.clone(),
-        orders: Plan::orders_of(job, &package.digests()),
+        orders: Plan::orders_of(job, package.prepared()),
     };
     upload(aws, settings, job, &plan, &package).await?;
     kick_off(aws, settings, &plan, job.job_timeout).await
+}
+
+/// Index of the order from which on everything runs again.
+fn rerun_from(job: &Job, from: &str) -> Result<usize, NotAccepted> {
+    job.find(from).ok_or_else(|| {
+        let names = || job.orders.iter().flat_map(|order| [order.name.as_str(), order.queue_id.as_str()]);
+        let near = Meant(|| similar(from, names()));
+        let problem = format!("rerun_from: `{}` is no order's name, queue id or number{near}", shown(from));
+        NotAccepted::Invalid(vec![problem])
+    })
 }
 
 /// A submission that failed gives the run id free again, so that the same request can be sent again at once. If the
@@ -167,7 +201,7 @@ async fn take_back(
 async fn read_payload(aws: &Aws, settings: &Settings, bucket: &str, key: &str) -> Result<Value, NotAccepted> {
     let invalid = |problem: String| NotAccepted::Invalid(vec![format!("payload_s3_uri: {problem}")]);
     settings.rules.check_source(bucket, key).map_err(invalid)?;
-    match Objects::new(aws, bucket).get(key, MAX_JOB_BYTES + 1).await {
+    match Objects::new(aws, bucket).owned_by(settings.rules.owner_of(bucket)).get(key, MAX_JOB_BYTES + 1).await {
         Ok(Some(object)) => request::parse_job(&object.body).map_err(invalid),
         Ok(None) => Err(invalid(format!("there is no `s3://{bucket}/{key}`"))),
         Err(error) if error.class == Class::Refused => Err(invalid(error.to_string())),

@@ -33,13 +33,14 @@ pub async fn upload(
 ) -> Result<(), NotAccepted> {
     let objects = Objects::new(aws, &settings.internal_bucket);
     if let RunKey::Own(identity) = &package.key {
-        put_key(aws, &plan.sops_key_ssm_path, identity.secret().expose_secret(), plan.deadline).await?;
+        let kms_key = settings.kms_key_arn.as_deref();
+        put_key(aws, kms_key, &plan.sops_key_ssm_path, identity.secret().expose_secret(), plan.deadline).await?;
     }
     for (sha256, path) in &package.code {
         objects.put_file(&keys::code(&plan.run_id, sha256), path).await?;
     }
-    stream::iter(package.bundles.iter().enumerate())
-        .map(|(index, bundle)| put_bundle(objects, &plan.run_id, OrderNum::of_index(index), bundle))
+    stream::iter(package.bundles())
+        .map(|(order, bundle)| put_bundle(objects, &plan.run_id, order, bundle))
         .buffer_unordered(PARALLEL)
         .try_collect::<()>()
         .await?;
@@ -53,7 +54,13 @@ async fn put_bundle(objects: Objects<'_>, run: &RunId, order: OrderNum, bundle: 
     objects.put(&keys::bundle(run, order), bundle.to_vec()).await
 }
 
-async fn put_key(aws: &Aws, path: &str, secret: &str, deadline: Timestamp) -> Result<(), AwsError> {
+async fn put_key(
+    aws: &Aws,
+    kms_key: Option<&str>,
+    path: &str,
+    secret: &str,
+    deadline: Timestamp,
+) -> Result<(), AwsError> {
     let expires =
         aws_smithy_types::DateTime::from_secs(i64::try_from(deadline.secs() + KEY_KEPT_SECS).unwrap_or(i64::MAX));
     let action = "put the run's key";
@@ -67,6 +74,7 @@ async fn put_key(aws: &Aws, path: &str, secret: &str, deadline: Timestamp) -> Re
         .name(path)
         .value(secret)
         .r#type(ParameterType::SecureString)
+        .set_key_id(kms_key.map(str::to_owned))
         // Only advanced parameters take an expiration policy.
         .tier(ParameterTier::Advanced)
         .policies(policy)

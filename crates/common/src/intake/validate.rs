@@ -8,14 +8,14 @@ use std::collections::{BTreeMap, HashMap};
 use serde_json::Value;
 
 use super::{
+    locations::{SourceBucket, check_secret},
     request::parse_s3_uri,
-    shape::{self, Problems, similar},
+    shape::{self, Meant, Problems, similar},
 };
 use crate::{
     git, graph,
     ids::{MAX_ORDERS, OrderName, OrderNum, is_name},
     job::{JobDocument, OrderDocument, TargetChoice},
-    keys,
     order::{CredentialLocation, GitPaths, Job, Order, Source},
     sops,
     target::Target,
@@ -35,8 +35,13 @@ const MAX_VALUE_BYTES: usize = 64 * 1024;
 /// Most bytes of variables of an order: half of what an `execve` takes on Linux with the usual 8 MiB stack.
 const MAX_ENVIRONMENT_BYTES: usize = 1024 * 1024;
 
+/// The variable with the signed URL of the order's result, which is a secret.
+pub const CALLBACK_URL: &str = "CALLBACK_URL";
+/// Problems for which another name is looked for among all names, which takes a while.
+const HINTS: usize = 20;
+
 /// Variables of commands that the engine sets itself.
-pub const ENGINE_VARIABLES: [&str; 6] = ["CALLBACK_URL", "TRACE_ID", "RUN_ID", "ORDER_ID", "ORDER_NUM", "FLOW_ID"];
+pub const ENGINE_VARIABLES: [&str; 6] = [CALLBACK_URL, "TRACE_ID", "RUN_ID", "ORDER_ID", "ORDER_NUM", "FLOW_ID"];
 /// All other variables of the engine begin so.
 pub const ENGINE_PREFIX: &str = "AWS_EXE_SYS_";
 
@@ -60,47 +65,12 @@ pub struct Rules {
     pub ssm_prefix: String,
     /// The engine's bucket.
     pub internal_bucket: String,
+    /// The account of the deployment, whose its buckets are, if that is known.
+    pub account: Option<String>,
     /// Buckets that may be named as a source; empty means the internal one alone.
-    pub source_buckets: Vec<String>,
+    pub source_buckets: Vec<SourceBucket>,
     /// What git sources may be.
     pub git: git::Rules,
-}
-
-impl Rules {
-    /// What is wrong with naming this S3 location as a source, if anything.
-    pub fn check_source(&self, bucket: &str, key: &str) -> Result<(), String> {
-        if bucket == self.internal_bucket {
-            return match keys::OWN_PREFIXES.iter().find(|prefix| key.starts_with(**prefix)) {
-                Some(prefix) => Err(format!("may not name the engine's own objects under `{prefix}`")),
-                None => Ok(()),
-            };
-        }
-        if self.source_buckets.iter().any(|allowed| allowed == bucket) {
-            return Ok(());
-        }
-        let allowed: Vec<_> =
-            std::iter::once(&self.internal_bucket).chain(&self.source_buckets).map(|b| format!("`{b}`")).collect();
-        Err(format!("names a bucket that this deployment does not allow as a source; allowed: {}", allowed.join(", ")))
-    }
-
-    fn check_parameter(&self, path: &str) -> Result<(), String> {
-        let own = format!("/{}/", self.ssm_prefix);
-        // After the name stands, if anything, a version or a label:
-        // https://docs.aws.amazon.com/systems-manager/latest/userguide/sysman-paramstore-su-create.html
-        let (name, selector) = path.split_once(':').unwrap_or((path, "0"));
-        let is_word = |text: &str, more: &[u8]| {
-            !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || more.contains(&byte))
-        };
-        if path.starts_with("arn:") {
-            Err("must be a parameter's name, not an ARN".to_owned())
-        } else if !is_word(name, b"_.-/") || !is_word(selector, b"_.-") {
-            Err("must be a parameter's name, of `A-Z a-z 0-9 _ . - /`; after a `:` its version or label".to_owned())
-        } else if format!("/{}", path.trim_start_matches('/')).starts_with(&own) {
-            Err(format!("may not name the engine's own parameters under `{own}`"))
-        } else {
-            Ok(())
-        }
-    }
 }
 
 /// Reads and checks a job. What does not even have the right shape is reported with the rest: the parts that have are
@@ -379,7 +349,7 @@ impl Validator<'_> {
                 }
             }
             return match parse_s3_uri(location) {
-                Some((bucket, key)) if std::path::Path::new(&key).extension().is_some_and(|e| e == "zip") => {
+                Some((bucket, key)) if key.strip_suffix(".zip").is_some_and(|stem| !stem.is_empty()) => {
                     self.note(&at("s3_location"), self.rules.check_source(&bucket, &key));
                     Source::S3 { bucket, key }
                 }
@@ -446,9 +416,9 @@ impl Validator<'_> {
             let path = format!("orders[{index}].dependencies[{position}]");
             match names.get(name) {
                 None => {
-                    let near = similar(name, names.keys().map(String::as_str));
-                    let hint = near.map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
-                    self.problems.add(&path, format_args!("`{}` is no order's name or queue id{hint}", shown(name)));
+                    let is_asked = self.problems.len() < HINTS;
+                    let near = Meant(|| similar(name, names.keys().map(String::as_str).filter(|_| is_asked)));
+                    self.problems.add(&path, format_args!("`{}` is no order's name or queue id{near}", shown(name)));
                 }
                 Some(dependency) if usize::from(*dependency) == index => {
                     self.problems.add(&path, "names the order itself");
@@ -488,22 +458,6 @@ impl Validator<'_> {
         if let Err(problem) = checked {
             self.problems.add(path, problem);
         }
-    }
-}
-
-/// Names as [`CreateSecret`](https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_CreateSecret.html) takes
-/// them, and ARNs.
-fn check_secret(name: &str) -> Result<(), String> {
-    let is_arn = || {
-        let mut parts = name.splitn(4, ':');
-        parts.next() == Some("arn") && parts.nth(1) == Some("secretsmanager")
-    };
-    let mut bytes = name.bytes();
-    let is_name = |byte: u8| byte.is_ascii_alphanumeric() || b"/_+=.@-".contains(&byte);
-    if bytes.all(|byte| is_name(byte) || byte == b':') && (!name.contains(':') || is_arn()) {
-        Ok(())
-    } else {
-        Err("must be a secret's name, of `A-Z a-z 0-9 / _ + = . @ -`, or its ARN".to_owned())
     }
 }
 

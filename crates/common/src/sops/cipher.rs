@@ -8,6 +8,7 @@ use aes_gcm::{
     aes::Aes256,
 };
 use base64::{Engine, prelude::BASE64_STANDARD};
+use secrecy::{ExposeSecret as _, SecretBox};
 
 use super::{SopsError, tree::Node};
 
@@ -17,29 +18,30 @@ type Cipher = AesGcm<Aes256, U32>;
 /// Bytes of the tag that GCM appends.
 const TAG: usize = 16;
 
-/// The key of one document.
-pub(super) struct DataKey(Key<Cipher>);
-
-impl fmt::Debug for DataKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("DataKey(…)")
-    }
-}
+/// The key of one document; wiped when it goes, and never shown.
+#[derive(Debug)]
+pub(super) struct DataKey(SecretBox<[u8; 32]>);
 
 impl DataKey {
     /// A key that nobody had before.
     pub(super) fn fresh() -> Result<Self, SopsError> {
-        Key::<Cipher>::try_generate().map(Self).map_err(|error| SopsError::Encryption(error.to_string()))
+        let key = Key::<Cipher>::try_generate().map_err(|error| SopsError::Encryption(error.to_string()))?;
+        Ok(Self(SecretBox::init_with_mut(|bytes: &mut [u8; 32]| bytes.copy_from_slice(&key))))
     }
 
     /// The key from its 32 bytes.
     pub(super) fn from_bytes(bytes: &[u8]) -> Option<Self> {
-        Key::<Cipher>::try_from(bytes).ok().map(Self)
+        let known = <&[u8; 32]>::try_from(bytes).ok()?;
+        Some(Self(SecretBox::init_with_mut(|bytes: &mut [u8; 32]| bytes.copy_from_slice(known))))
     }
 
     /// Its bytes, to be sealed to recipients.
     pub(super) fn bytes(&self) -> &[u8] {
-        &self.0
+        self.0.expose_secret()
+    }
+
+    fn cipher(&self) -> Cipher {
+        Cipher::new(self.0.expose_secret().into())
     }
 
     /// A text sealed under this key for this place; an empty one stays as it is.
@@ -50,7 +52,7 @@ impl DataKey {
         let failed = |reason: &dyn fmt::Display| SopsError::Encryption(reason.to_string());
         let iv = Nonce::<Cipher>::try_generate().map_err(|error| failed(&error))?;
         let payload = Payload { msg: text.as_bytes(), aad: place.as_bytes() };
-        let sealed = Cipher::new(&self.0).encrypt(&iv, payload).map_err(|error| failed(&error))?;
+        let sealed = self.cipher().encrypt(&iv, payload).map_err(|error| failed(&error))?;
         let (data, tag) = sealed.split_at(sealed.len() - TAG);
         let [data, iv, tag] = [data, &iv, tag].map(|part| BASE64_STANDARD.encode(part));
         Ok(format!("ENC[AES256_GCM,data:{data},iv:{iv},tag:{tag},type:str]"))
@@ -67,7 +69,7 @@ impl DataKey {
         let tag = BASE64_STANDARD.decode(tag).ok().filter(|tag| tag.len() == TAG)?;
         message.extend_from_slice(&tag);
         let payload = Payload { msg: &message, aad: place.as_bytes() };
-        let plain = String::from_utf8(Cipher::new(&self.0).decrypt(&iv, payload).ok()?).ok()?;
+        let plain = String::from_utf8(self.cipher().decrypt(&iv, payload).ok()?).ok()?;
         Plain::of_kind(kind, plain)
     }
 }

@@ -1,6 +1,10 @@
 //! Documents of ours, documents that others wrote, and documents that somebody changed.
 
-use proptest::{collection::btree_map, prelude::*};
+use proptest::{
+    collection::{btree_map, vec},
+    prelude::*,
+    sample::Index,
+};
 
 use super::*;
 
@@ -46,15 +50,36 @@ proptest! {
     }
 }
 
+/// Ten documents of ours: of no value and of many, of empty, long and strange ones, for one key and for several. All open
+/// with the key.
+fn ten_documents() -> (Vec<String>, Identity) {
+    let (identity, other) = (Identity::generate(), Identity::generate());
+    let long = "x".repeat(2_000);
+    let shapes: [&[(&str, &str)]; 5] = [
+        &[],
+        &[("TOKEN", "s3cret"), ("EMPTY", ""), ("Z", "é\n")],
+        &[("ALL_EMPTY", ""), ("EMPTY", "")],
+        &[("LONG", &long)],
+        &[("A_unencrypted", "1"), ("B", "2"), ("C:D", "3"), ("E.F", "\u{0}\u{1f}\u{7f}\u{2028}")],
+    ];
+    let recipients = [vec![identity.recipient()], vec![other.recipient(), identity.recipient()]];
+    let now = Timestamp::from_secs(77);
+    let sealed =
+        |values: &&[(&str, &str)], keys: &Vec<String>| seal(&secrets(values.iter().copied()), keys, now).unwrap();
+    let documents = recipients.iter().flat_map(|keys| shapes.iter().map(move |values| sealed(values, keys))).collect();
+    (documents, identity)
+}
+
 #[test]
 fn every_changed_byte_is_refused() {
-    let other = Identity::generate();
-    let identity = Identity::generate();
-    let values = secrets([("TOKEN", "s3cret"), ("EMPTY", ""), ("Z", "é\n")]);
-    let document = seal(&values, &[identity.recipient(), other.recipient()], Timestamp::from_secs(77)).unwrap();
-    let mut bytes = document.clone().into_bytes();
-    for at in 0..bytes.len() {
-        for flip in [1, 4, 32, 0x80] {
+    let (documents, identity) = ten_documents();
+    assert_eq!(documents.len(), 10);
+    for (number, document) in documents.iter().enumerate() {
+        open(document, &identity).unwrap();
+        let mut bytes = document.clone().into_bytes();
+        for at in 0..bytes.len() {
+            // One of the eight bits, another one from byte to byte.
+            let flip = 1 << ((at + number) % 8);
             bytes[at] ^= flip;
             if let Ok(text) = std::str::from_utf8(&bytes) {
                 assert!(open(text, &identity).is_err(), "byte {at} of:\n{text}");
@@ -62,8 +87,45 @@ fn every_changed_byte_is_refused() {
             bytes[at] ^= flip;
         }
     }
-    assert_eq!(plain(&open(&document, &identity).unwrap()), plain(&values));
-    assert_eq!(plain(&open(&document, &other).unwrap()), plain(&values));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1))]
+
+    #[test]
+    fn ten_thousand_random_changes_are_refused(changes in vec((any::<Index>(), any::<Index>(), 1_u8..), 10_000)) {
+        let (documents, identity) = ten_documents();
+        for (document, at, flip) in changes {
+            let mut bytes = document.get(&documents).clone().into_bytes();
+            let at = at.index(bytes.len());
+            bytes[at] ^= flip;
+            if let Ok(text) = std::str::from_utf8(&bytes) {
+                prop_assert!(open(text, &identity).is_err(), "byte {} of:\n{}", at, text);
+            }
+        }
+    }
+}
+
+#[test]
+fn each_of_several_keys_opens() {
+    let (identity, other) = (Identity::generate(), Identity::generate());
+    let values = secrets([("TOKEN", "s3cret")]);
+    let document = seal(&values, &[identity.recipient(), other.recipient()], Timestamp::from_secs(77)).unwrap();
+    for key in [&identity, &other] {
+        assert_eq!(plain(&open(&document, key).unwrap()), plain(&values));
+    }
+}
+
+/// The value that sops's own tests open, `aes/cipher_test.go` of <https://github.com/getsops/sops>.
+#[test]
+fn a_value_of_sops_opens_in_its_place_alone() {
+    let value = "ENC[AES256_GCM,data:oYyi,iv:MyIDYbT718JRr11QtBkcj3Dwm4k1aCGZBVeZf0EyV8o=,\
+                 tag:t5z2Z023Up0kxwCgw1gNxg==,type:str]";
+    let key = DataKey::from_bytes(&[b'f'; 32]).unwrap();
+    assert!(matches!(key.open(value, "bar:"), Some(Plain::Text(text)) if text == "foo"));
+    for place in ["", "bar", "foo:", "bar:bar:"] {
+        assert!(key.open(value, place).is_none(), "{place}");
+    }
 }
 
 #[test]

@@ -61,6 +61,7 @@ fn problems(dependencies: &[Vec<String>]) -> Vec<String> {
         max_job_timeout: 79_200,
         ssm_prefix: "exe-sys".to_owned(),
         internal_bucket: "internal".to_owned(),
+        account: None,
         source_buckets: vec![],
         git: git::Rules { hosts: vec![], local_sources: false },
     };

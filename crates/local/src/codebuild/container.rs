@@ -57,7 +57,8 @@ pub(crate) struct Container {
 }
 
 impl Host {
-    /// Where a build has its files: among our own, which nobody else can enter, unless its commands run as another user.
+    /// Where a build has its files: among our own, which nobody else can enter, unless its commands run as another
+    /// user.
     fn folder(&self, build: &Record) -> PathBuf {
         let user = build.variables.iter().find(|variable| variable.name == variables::COMMAND_USER.name);
         if user.is_some_and(|user| !user.value.is_empty()) {
@@ -89,8 +90,12 @@ impl Host {
         path.push(programs);
         all.push(("PATH".into(), path));
         all.extend(child::access(self.port, &session, self.timeline.clock()));
-        let filter = self.function_env.iter().filter(|(name, _)| name == "RUST_LOG");
-        all.extend(filter.map(|(name, value)| (name.into(), value.into())));
+        // On AWS the project has them. Here nobody sees them who asks for the project or a build: headers may be among
+        // them.
+        let traces = || variables::OPEN_TELEMETRY.iter().chain([&variables::OTLP_HEADERS_PARAMETER]);
+        let is_for_workers = |name: &str| name == "RUST_LOG" || traces().any(|variable| variable.name == name);
+        let settings = self.function_env.iter().filter(|(name, _)| is_for_workers(name));
+        all.extend(settings.map(|(name, value)| (name.into(), value.into())));
         for (name, value) in [
             ("CODEBUILD_BUILD_ID", build.id().into()),
             ("CODEBUILD_BUILD_ARN", build.arn().into()),

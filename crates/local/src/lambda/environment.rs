@@ -27,6 +27,7 @@ use crate::{
         FunctionError, Invocation,
         process::{Running, end_processes, inside, kill_group},
     },
+    orphans,
     timeline::Timeline,
 };
 
@@ -100,8 +101,10 @@ impl Environment {
             running.set_pid(0);
             if pid > 0 {
                 kill_group(pid);
+                orphans::forget(pid);
             }
             end_processes(&inside(&scratch)).await;
+            orphans::end().await;
             forget(&id);
             if let Err(error) = tokio::fs::remove_dir_all(&scratch).await {
                 tracing::warn!(%error, scratch = %scratch.display(), "an environment's folder could not be removed");

@@ -17,9 +17,10 @@ use tokio::process::Command;
 use tokio_util::task::TaskTracker;
 
 use crate::{
-    arn, child, ids,
+    ACCOUNT, arn, child, ids,
     lambda::{FunctionSpec, environment::Environment, process::Running},
     options::FunctionLogs,
+    orphans,
     sessions::Sessions,
     timeline::Timeline,
 };
@@ -91,7 +92,7 @@ impl Launcher {
             fs::remove_dir_all(&scratch)?;
             return Err(io::Error::other("the embedded AWS is shutting down"));
         }
-        let child = command.spawn()?;
+        let child = orphans::spawn(&mut command)?;
         let known = Arc::clone(&self.registry);
         let forget = move |id: &str| {
             known.write().unwrap_or_else(PoisonError::into_inner).environments.remove(id);
@@ -133,6 +134,7 @@ impl Launcher {
             (variables::LOCKS_TABLE.name, stack.locks_table()),
             (variables::INTERNAL_BUCKET.name, stack.internal_bucket()),
             (variables::DONE_BUCKET.name, stack.done_bucket()),
+            (variables::ACCOUNT_ID.name, text(ACCOUNT)),
             (variables::WORKER_LAMBDA.name, stack.function(Function::Worker)),
             (variables::CODEBUILD_PROJECT.name, stack.codebuild_project()),
             (variables::WATCHDOG_SFN.name, arn("states", &format!("stateMachine:{}", stack.state_machine()))),

@@ -120,6 +120,11 @@ pub(crate) struct Process {
 }
 
 impl Process {
+    /// Its number.
+    pub(crate) fn pid(self) -> i32 {
+        self.pid
+    }
+
     /// Reads a line of `/proc/<pid>/stat`. The command's name, in parentheses, may hold anything.
     fn parse(stat: &str) -> Option<Self> {
         let (before, after) = stat.rsplit_once(')')?;
@@ -181,8 +186,13 @@ pub(crate) fn owners(inode: u64) -> Vec<i32> {
         .collect()
 }
 
+/// The children of a process.
+pub(crate) fn children_of(parent: i32) -> Vec<Process> {
+    pids().filter_map(Process::find).filter(|process| process.parent == parent).collect()
+}
+
 /// All processes under `root` that `/proc` knows; none on systems without it.
-fn descendants(root: i32) -> Vec<Process> {
+pub(crate) fn descendants(root: i32) -> Vec<Process> {
     let mut children: HashMap<i32, Vec<Process>> = HashMap::new();
     // A process may end while it is read.
     for process in pids().filter_map(Process::find) {

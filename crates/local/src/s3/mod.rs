@@ -23,6 +23,7 @@ use s3s::{
 use url::form_urlencoded;
 
 use crate::{
+    ACCOUNT,
     errors::ApiError,
     server::Response,
     service::Service,
@@ -44,6 +45,9 @@ pub(crate) struct Caller {
     pub(crate) parent: Option<String>,
 }
 
+/// Whose a bucket has to be for a request to it to be served. All of them are this account's.
+const EXPECTED_OWNER: &str = "x-amz-expected-bucket-owner";
+
 /// The service as HTTP.
 #[derive(Clone)]
 pub(crate) struct Http(S3Service);
@@ -57,6 +61,9 @@ impl Http {
 
     /// Serves one request; signatures are checked inside.
     pub(crate) async fn call(&self, request: http::Request<Body>) -> Response {
+        if request.headers().get(EXPECTED_OWNER).is_some_and(|owner| owner != ACCOUNT) {
+            return ApiError::new(StatusCode::FORBIDDEN, "AccessDenied", "Access Denied").respond(Service::S3);
+        }
         self.0.call(request).await.unwrap_or_else(|error| {
             let message = format!("{error:?}");
             ApiError::internal(Service::S3, message).respond(Service::S3)

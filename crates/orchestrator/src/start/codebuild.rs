@@ -90,6 +90,8 @@ mod tests {
             start_timeout,
             stop_grace: 30,
             bundle_sha256: String::new(),
+            digest: None,
+            reused_from: None,
             ssm: None,
         }
     }

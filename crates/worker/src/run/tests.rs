@@ -13,7 +13,7 @@ const LONG: Duration = Duration::from_mins(5);
 /// A place to run commands in, and what came of them.
 struct Bench {
     dir: TempDir,
-    env: BTreeMap<String, String>,
+    env: BTreeMap<String, SecretString>,
     deadline: Timestamp,
     grace: Duration,
     stop: watch::Sender<Option<Stop>>,
@@ -25,7 +25,7 @@ impl Bench {
     fn new() -> Self {
         Self {
             dir: tempfile::tempdir().unwrap(),
-            env: [("PATH".to_owned(), "/usr/local/bin:/usr/bin:/bin".to_owned())].into(),
+            env: [("PATH".to_owned(), SecretString::from("/usr/local/bin:/usr/bin:/bin"))].into(),
             deadline: Clock::REAL.now().plus(LONG),
             grace: LONG,
             stop: watch::Sender::new(None),
@@ -108,7 +108,7 @@ async fn the_first_failure_ends_the_order() {
 #[tokio::test]
 async fn the_environment_is_the_given_one_alone() {
     let mut bench = Bench::new();
-    bench.env.insert("GIVEN".to_owned(), "a b\nc".to_owned());
+    bench.env.insert("GIVEN".to_owned(), SecretString::from("a b\nc"));
     bench.run(&["env | grep -v '^PWD=\\|^_=\\|^SHLVL=' | sort"]).await;
     assert_eq!(bench.printed(), "GIVEN=a b\nPATH=/usr/local/bin:/usr/bin:/bin\nc\n");
 }
@@ -217,6 +217,6 @@ async fn a_machine_that_fails_says_where() {
     let mut bench = Bench::new();
     let error = bench.run_and(false, &["true", "echo \0"]).await.unwrap_err();
     assert!(error.to_string().starts_with("failed to start command 2: "), "{error}");
-    bench.env.insert("BIG".to_owned(), "x".repeat(1 << 20));
+    bench.env.insert("BIG".to_owned(), SecretString::from("x".repeat(1 << 20)));
     assert!(matches!(bench.run_and(false, &["true"]).await, Err(RunError::Start { index: 0, .. })));
 }

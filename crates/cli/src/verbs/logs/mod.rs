@@ -12,40 +12,45 @@
 
 mod order;
 mod printer;
-mod stored;
 
 use std::time::Duration;
 
-use common::{ids::OrderNum, target::Target};
+use common::{
+    env::Environment,
+    ids::OrderNum,
+    status::{Outcome, Status},
+    target::Target,
+};
+use serde_json::json;
 
 use crate::{
-    args::LogsArgs,
-    exit::{Exit, Failure},
-    lookup::Run,
-    remote::Remote,
-    state::told,
+    args::LogsArgs, engine::Engine, exit::Exit, failure::Failure, lookup::Run, output::Output, state::OrderState,
+    stored::Stored,
 };
 use order::OrderLog;
 use printer::{Printer, Stopped};
-use stored::Stored;
 
 /// Between two looks of `-f`. Workers put a log every 3 s.
 const PAUSE: Duration = Duration::from_secs(1);
 
 /// Prints logs.
-pub(crate) async fn logs(args: LogsArgs) -> Result<Exit, Failure> {
-    let remote = Remote::connect(&args.endpoint.endpoint).await?;
-    let mut run = Run::find(&remote, &args.run).await?;
+pub(crate) async fn logs(args: LogsArgs, environment: &Environment, output: &Output) -> Result<Exit, Failure> {
+    let engine = Engine::connect(&args.engine, environment).await?;
+    let mut run = Run::find(&engine, &args.run).await?;
     while args.follow && run.is_being_submitted() {
         tokio::time::sleep(PAUSE).await;
         run.refresh().await?;
     }
-    let mut reader = Reader::of(&remote, run, args.order.as_deref(), args.follow).await?;
+    let mut reader = Reader::of(&engine, run, &args, output).await?;
     match Box::pin(reader.read()).await {
+        Ok(()) => {}
         // Whoever reads has seen enough.
-        Ok(()) | Err(Stopped::Closed) => Ok(Exit::Success),
-        Err(Stopped::Failed(failure)) => Err(failure),
+        Err(Stopped::Closed) => return Ok(Exit::Success),
+        Err(Stopped::Failed(failure)) => return Err(failure),
     }
+    let orders: Vec<&OrderState> = reader.orders.iter().map(|order| &order.state).collect();
+    output.finish(&json!({"run_id": reader.run.id, "orders": orders}), String::new)?;
+    Ok(Exit::Success)
 }
 
 struct Reader<'r> {
@@ -53,28 +58,43 @@ struct Reader<'r> {
     stored: Stored<'r>,
     /// The order that was asked for, if it was one.
     only: Option<OrderNum>,
+    /// Whether only logs of orders that did not succeed are printed.
+    failed: bool,
     orders: Vec<OrderLog>,
-    printer: Printer,
+    printer: Printer<'r>,
 }
 
 impl<'r> Reader<'r> {
-    async fn of(remote: &'r Remote, run: Run<'r>, order: Option<&str>, follow: bool) -> Result<Self, Failure> {
-        let orders = match order {
+    async fn of(engine: &'r Engine, run: Run<'r>, args: &LogsArgs, output: &'r Output) -> Result<Self, Failure> {
+        let mut orders = match &args.order {
             Some(text) => vec![run.find_order(text).await?],
             None => run.orders().await?,
         };
+        if args.failed {
+            let total = orders.len();
+            // With `-f` one may fail yet.
+            let is_wanted = |order: &OrderState| match order.status {
+                Status::Ended(outcome) => outcome != Outcome::Succeeded,
+                Status::Queued | Status::Running => args.follow,
+            };
+            orders.retain(is_wanted);
+            if orders.is_empty() {
+                output.note(&format!("none of the {total} orders of the run `{}` has failed", run.id))?;
+            }
+        }
         Ok(Self {
-            stored: Stored::new(remote, run.id.clone()),
-            only: order.and(orders.first()).map(|order| order.order_num),
+            stored: Stored::new(engine, run.id.clone()),
+            only: args.order.as_ref().and(orders.first()).map(|order| order.order_num),
+            failed: args.failed,
             orders: orders.into_iter().map(OrderLog::new).collect(),
-            printer: Printer::new(order.is_none(), follow),
+            printer: Printer::new(output, args.order.is_none(), args.follow),
             run,
         })
     }
 
     async fn read(&mut self) -> Result<(), Stopped> {
         if self.run.is_being_submitted() {
-            self.printer.note(&format!("the run `{}` is still being submitted: nothing has run yet", self.run.id));
+            self.printer.note(&format!("the run `{}` is still being submitted: nothing has run yet", self.run.id))?;
             return Ok(());
         }
         loop {
@@ -93,19 +113,25 @@ impl<'r> Reader<'r> {
         let mut ended = false;
         for order in self.orders.iter_mut().filter(|order| !order.finished) {
             if let Some(status) = self.run.order(order.state.order_num) {
-                ended |= order.state.status != status && status.outcome().is_some();
+                // Rows come through an index that may be late, and have the reason.
+                let is_unexplained = order.state.status != status || order.state.failure_reason.is_none();
+                ended |= is_unexplained && status.outcome().is_some_and(|outcome| outcome != Outcome::Succeeded);
                 order.state.status = status;
             }
             if order.state.execution_target == Target::Ssm {
-                order.reported = self.stored.reported(order.state.order_num).await.map_err(told)?;
+                order.reported = self.stored.reported(order.state.order_num).await?;
             }
         }
         if ended {
             self.learn_reasons().await?;
         }
-        let sizes = self.stored.sizes(self.only).await.map_err(told)?;
+        let sizes = self.stored.sizes(self.only).await?;
         for order in self.orders.iter_mut().filter(|order| !order.finished) {
-            order.advance(&self.stored, &sizes, &mut self.printer).await?;
+            if self.failed && order.state.status == Status::Ended(Outcome::Succeeded) {
+                order.finished = true;
+            } else if !self.failed || order.state.status.outcome().is_some() {
+                order.advance(&self.stored, &sizes, &mut self.printer).await?;
+            }
         }
         Ok(())
     }

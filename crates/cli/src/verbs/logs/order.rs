@@ -9,11 +9,11 @@ use common::{
     status::{Outcome, Status},
 };
 
-use super::{
-    printer::{Lines, Printer, Stopped},
+use super::printer::{Lines, Printer, Stopped};
+use crate::{
+    state::OrderState,
     stored::{Sizes, Stored, of_order},
 };
-use crate::state::{OrderState, told};
 
 /// An order's log.
 pub(crate) struct OrderLog {
@@ -56,7 +56,7 @@ impl OrderLog {
         &mut self,
         stored: &Stored<'_>,
         sizes: &Sizes,
-        printer: &mut Printer,
+        printer: &mut Printer<'_>,
     ) -> Result<(), Stopped> {
         let number = self.state.order_num;
         let has_ended = self.state.status.outcome().is_some();
@@ -88,14 +88,14 @@ impl OrderLog {
         share: &Share,
         size: u64,
         stored: &Stored<'_>,
-        printer: &mut Printer,
+        printer: &mut Printer<'_>,
     ) -> Result<(), Stopped> {
         loop {
             let from = self.printed(share).bytes;
             if from >= size {
                 return Ok(());
             }
-            let piece = stored.piece(share, from).await.map_err(told)?;
+            let piece = stored.piece(share, from).await?;
             if piece.is_empty() {
                 return Ok(());
             }
@@ -110,9 +110,9 @@ impl OrderLog {
         share: &Share,
         has_object: bool,
         stored: &Stored<'_>,
-        printer: &mut Printer,
+        printer: &mut Printer<'_>,
     ) -> Result<(), Stopped> {
-        let result = stored.result(share).await.map_err(told)?;
+        let result = stored.result(share).await?;
         let rest = result.and_then(|result| rest(result, self.printed(share).bytes, has_object)).unwrap_or_default();
         self.printed(share).complete = true;
         self.print(share, &rest, stored, printer).await
@@ -123,7 +123,7 @@ impl OrderLog {
         share: &Share,
         bytes: &[u8],
         stored: &Stored<'_>,
-        printer: &mut Printer,
+        printer: &mut Printer<'_>,
     ) -> Result<(), Stopped> {
         let Some(instance) = &share.instance else { return self.write(bytes, printer) };
         let names = match self.names_instances {
@@ -140,13 +140,13 @@ impl OrderLog {
 
     /// Whether the order is one of several instances.
     async fn has_several(&self, stored: &Stored<'_>) -> Result<bool, Stopped> {
-        let mut instances = stored.pinned(self.state.order_num).await.map_err(told)?;
+        let mut instances = stored.pinned(self.state.order_num).await?;
         instances.extend(self.reported.iter().cloned());
         instances.extend(self.printed.keys().filter_map(|share| share.instance.clone()));
         Ok(instances.len() > 1)
     }
 
-    fn write(&mut self, bytes: &[u8], printer: &mut Printer) -> Result<(), Stopped> {
+    fn write(&mut self, bytes: &[u8], printer: &mut Printer<'_>) -> Result<(), Stopped> {
         if bytes.is_empty() {
             return Ok(());
         }
@@ -154,10 +154,10 @@ impl OrderLog {
         if printer.several && printer.shown != Some(self.state.order_num) {
             self.header(printer)?;
         }
-        printer.bytes(bytes)
+        printer.bytes(&self.state, bytes)
     }
 
-    fn header(&mut self, printer: &mut Printer) -> Result<(), Stopped> {
+    fn header(&mut self, printer: &mut Printer<'_>) -> Result<(), Stopped> {
         let nothing_yet = !self.has_output && self.told.is_none() && self.state.status.outcome().is_none();
         printer.header(&self.state, nothing_yet)?;
         self.told = Some(self.state.status);
@@ -165,7 +165,7 @@ impl OrderLog {
     }
 
     /// Says how the order stands, where its log alone does not.
-    fn tell(&mut self, printer: &mut Printer) -> Result<(), Stopped> {
+    fn tell(&mut self, printer: &mut Printer<'_>) -> Result<(), Stopped> {
         let status = self.state.status;
         if printer.several {
             let is_news = if printer.follow { self.finished && self.told != Some(status) } else { self.told.is_none() };
@@ -176,18 +176,23 @@ impl OrderLog {
         }
         self.told = Some(status);
         let name = &self.state.order_name;
+        if let Some(run) = &self.state.reused_from {
+            return printer.note(&format!(
+                "`{name}` ran in the run `{run}`, whose success counts here: \
+                                          `aws-exe logs {run} {name}` has its log"
+            ));
+        }
         match (status, self.has_output, &self.state.failure_reason) {
-            (Status::Ended(Outcome::Succeeded), true, _) => {}
+            (Status::Ended(Outcome::Succeeded), true, _) => Ok(()),
             (Status::Ended(Outcome::Succeeded), false, _) => {
-                printer.note(&format!("`{name}` succeeded and wrote nothing"));
+                printer.note(&format!("`{name}` succeeded and wrote nothing"))
             }
             (Status::Ended(_), _, Some(reason)) => printer.note(&format!("`{name}` {status}: {reason}")),
             (Status::Ended(_), _, None) => printer.note(&format!("`{name}` {status}")),
             (_, false, _) => printer.note(&format!("`{name}` is {status}: nothing yet")),
-            (_, true, _) if printer.follow => {}
+            (_, true, _) if printer.follow => Ok(()),
             (_, true, _) => printer.note(&format!("`{name}` is {status}: this is its log so far, `-f` follows it")),
         }
-        Ok(())
     }
 
     fn printed(&mut self, share: &Share) -> &mut Printed {

@@ -1,10 +1,14 @@
-//! Where logs go: bytes to standard output as they are, everything about them to standard error.
+//! Where logs go: bytes to standard output as they are, everything about them to standard error; or both as events.
 
-use std::io::{self, IsTerminal as _, Write as _};
+use std::io::{self, IsTerminal as _};
 
-use common::{ids::OrderNum, status::Status};
+use common::{aws::AwsError, ids::OrderNum, status::Status};
 
-use crate::{exit::Failure, state::OrderState};
+use crate::{
+    failure::Failure,
+    output::{Event, Output},
+    state::OrderState,
+};
 
 /// Bytes of a line that are held until it is complete. A longer one is broken.
 const LONGEST_LINE: usize = 64 * 1024;
@@ -24,17 +28,15 @@ impl From<Failure> for Stopped {
     }
 }
 
-impl From<io::Error> for Stopped {
-    fn from(error: io::Error) -> Self {
-        match error.kind() {
-            io::ErrorKind::BrokenPipe => Self::Closed,
-            _ => Self::Failed(Failure::machine(format!("failed to write to standard output: {error}"))),
-        }
+impl From<AwsError> for Stopped {
+    fn from(error: AwsError) -> Self {
+        Self::Failed(error.into())
     }
 }
 
 /// Prints.
-pub(crate) struct Printer {
+pub(crate) struct Printer<'o> {
+    output: &'o Output,
     /// Whether orders are told apart by headers.
     pub(crate) several: bool,
     /// Whether it goes on until the end.
@@ -44,42 +46,48 @@ pub(crate) struct Printer {
     at_line_start: bool,
 }
 
-impl Printer {
-    pub(crate) fn new(several: bool, follow: bool) -> Self {
-        Self { several, follow, shown: None, at_line_start: true }
+impl<'o> Printer<'o> {
+    pub(crate) fn new(output: &'o Output, several: bool, follow: bool) -> Self {
+        Self { output, several, follow, shown: None, at_line_start: true }
     }
 
-    /// Bytes of a log.
-    pub(crate) fn bytes(&mut self, bytes: &[u8]) -> Result<(), Stopped> {
-        let mut out = io::stdout().lock();
-        out.write_all(bytes)?;
-        // At once, before anything goes to standard error.
-        out.flush()?;
+    /// Bytes of an order's log.
+    pub(crate) fn bytes(&mut self, order: &OrderState, bytes: &[u8]) -> Result<(), Stopped> {
+        if self.output.is_json() {
+            let (order_num, text) = (order.order_num.to_string(), String::from_utf8_lossy(bytes));
+            let order_name = &order.order_name;
+            self.output.event(&Event::Log { order_num: &order_num, order_name, text: &text })?;
+        } else {
+            self.output.bytes(bytes)?;
+        }
         self.at_line_start = bytes.last().map_or(self.at_line_start, |byte| *byte == b'\n');
-        Ok(())
+        if self.output.is_closed() { Err(Stopped::Closed) } else { Ok(()) }
     }
 
     /// Whose log follows, and how the order stands.
     pub(crate) fn header(&mut self, order: &OrderState, nothing_yet: bool) -> Result<(), Stopped> {
         if !self.at_line_start {
-            self.bytes(b"\n")?;
+            self.output.bytes(b"\n")?;
+            self.at_line_start = true;
+        }
+        self.shown = Some(order.order_num);
+        if self.output.is_json() {
+            return Ok(self.output.event(&Event::Order { order })?);
         }
         let reason = match (&order.failure_reason, order.status) {
             (Some(reason), Status::Ended(_)) => format!(": {reason}"),
             _ if nothing_yet => ": nothing yet".to_owned(),
             _ => String::new(),
         };
-        eprintln!("── {} {} {}{reason}", order.order_num, order.order_name, order.status);
-        self.shown = Some(order.order_num);
-        Ok(())
+        let again = order.reused_from.as_ref().map_or_else(String::new, |run| format!(", in the run `{run}`"));
+        Ok(self.output.note(&format!("── {} {} {}{again}{reason}", order.order_num, order.order_name, order.status))?)
     }
 
     /// Something about a log.
-    pub(crate) fn note(&self, text: &str) {
-        if !self.at_line_start && io::stdout().is_terminal() {
-            eprintln!();
-        }
-        eprintln!("{text}");
+    pub(crate) fn note(&self, text: &str) -> Result<(), Stopped> {
+        let breaks = !self.at_line_start && !self.output.is_json() && io::stdout().is_terminal();
+        let text = if breaks { format!("\n{text}") } else { text.to_owned() };
+        Ok(self.output.note(&text)?)
     }
 }
 

@@ -30,6 +30,8 @@ fn module() -> Module {
         "ssm_document_names": ["team-document"],
         // A worker looks for the user when it starts, and this one is on every machine.
         "codebuild_command_user": "nobody",
+        "otel_exporter_otlp_endpoint": "https://collector.example.com",
+        "otel_headers_in_parameter": true,
     });
     Module::read(&folder(), &serde_json::from_value::<Choices>(choices).unwrap())
 }

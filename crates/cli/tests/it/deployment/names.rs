@@ -7,6 +7,7 @@ use common::{
     intake::{settings::Settings as Intake, validate::Entry},
     keys,
     stack::{Function, Stack as Names},
+    telemetry::Telemetry,
 };
 use infra::{
     Module,
@@ -57,15 +58,16 @@ fn starts(function: &str, environment: &Environment) -> Result<(), env::BadSetti
 #[test]
 fn each_function_gets_the_variables_that_it_needs_and_no_others() {
     let module = module();
-    let known: BTreeSet<&str> = env::ALL.iter().map(|variable| variable.name).chain(["RUST_LOG"]).collect();
+    let known = env::ALL.iter().chain(env::OPEN_TELEMETRY).map(|variable| variable.name).chain(["RUST_LOG"]);
+    let known: BTreeSet<&str> = known.collect();
     let functions = module.local(&["environment"]).as_object().unwrap().keys().cloned();
     for function in functions.collect::<Vec<_>>() {
         let given = module.texts(&["environment", &function]);
         starts(&function, &Environment::of(given.clone())).unwrap_or_else(|error| panic!("{function}: {error}"));
         for name in given.keys() {
             assert!(known.contains(name.as_str()), "{function} gets `{name}`, which nobody reads");
-            let has_default = env::ALL.iter().any(|variable| variable.name == name && variable.default.is_some());
-            if !has_default && name != "RUST_LOG" {
+            let needed = env::ALL.iter().any(|variable| variable.name == name && variable.default.is_none());
+            if needed {
                 let others = given.iter().filter(|(other, _)| *other != name);
                 let without = Environment::of(others.map(|(name, value)| (name.clone(), value.clone())));
                 assert!(starts(&function, &without).is_err(), "{function} gets `{name}`, which it does not need");
@@ -80,8 +82,9 @@ fn what_is_not_chosen_is_what_the_functions_take_for_it() {
     let mut compared = 0;
     for function in Function::ALL {
         let given = module.texts(&["environment", function.name()]);
-        // The module of these tests chooses a bucket.
-        for variable in env::ALL.iter().filter(|variable| variable.name != env::SOURCE_BUCKETS.name) {
+        // The module of these tests chooses a bucket and headers.
+        let chosen = [env::SOURCE_BUCKETS.name, env::OTLP_HEADERS_PARAMETER.name];
+        for variable in env::ALL.iter().filter(|variable| !chosen.contains(&variable.name)) {
             if let (Some(given), Some(default)) = (given.get(variable.name), variable.default) {
                 assert_eq!(given, default, "`{}` of {}", variable.name, function.name());
                 compared += 1;
@@ -89,6 +92,16 @@ fn what_is_not_chosen_is_what_the_functions_take_for_it() {
         }
     }
     assert!(compared > 10, "only {compared} defaults were compared");
+}
+
+#[test]
+fn whoever_sends_traces_is_told_where_to() {
+    let module = module();
+    for function in module.local(&["environment"]).as_object().unwrap().keys() {
+        let given = module.texts(&["environment", function]);
+        let sends = Telemetry::load(&Environment::of(given), function).is_on();
+        assert_eq!(sends, function != "watchdog_check", "{function}");
+    }
 }
 
 #[test]
@@ -135,7 +148,9 @@ fn what_expires_is_what_runs_leave_behind_and_not_before_they_end() {
         days.insert(prefix, module.value(attribute(expiration.body(), "days").unwrap(), None).as_u64().unwrap());
     }
     let [tmp, logs, workers] = keys::OWN_PREFIXES;
-    assert_eq!(days.keys().collect::<Vec<_>>(), [logs, tmp], "workers for instances stay: {workers}");
+    // What the command line sends for a submission; the workers for instances stay.
+    let uploads = ["jobs/uploads/", "sources/uploads/"];
+    assert_eq!(days.keys().collect::<Vec<_>>(), [uploads[0], logs, uploads[1], tmp], "not {workers}");
     let longest: u64 = env::MAX_JOB_TIMEOUT.default.unwrap().parse().unwrap();
     assert!(longest + 2 * 3600 <= days[tmp] * 86_400, "a run of {longest} s loses its objects");
 }

@@ -3,19 +3,25 @@
 
 use std::collections::BTreeSet;
 
-use common::sops::Identity;
+use common::{
+    ids::OrderNum,
+    keys::{self, Callback, Share},
+    sops::Identity,
+};
 use infra::policies::{Roles, Statement, allows, roles};
 use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 
 use super::{
+    ACCOUNT, REGION,
     calls::{Call, calls},
     folder, module,
 };
 use crate::{
+    rerun::rerun_body,
     sources::zipped,
     support::{
-        Cancelled, Failed, Stack, StartLog, Succeeded, TimedOut, expect,
+        Cancelled, Collector, Failed, Stack, StartLog, Succeeded, TimedOut, expect,
         expect::expect_success,
         faults::{Fault, at, delivery_to},
         job,
@@ -37,12 +43,33 @@ const FLEET: &str = "
 
 #[tokio::test]
 async fn roles_may_do_what_they_do_and_nothing_else() {
-    let recorded = everything_that_has_a_call_of_its_own().await;
+    let stack = everything_that_has_a_call_of_its_own().await;
+    let recorded = calls(&stack.recorded());
     let roles = roles(&module());
     let missing: Vec<&Call> = recorded.iter().filter(|call| !is_allowed(&roles, call)).collect();
     let needless: Vec<String> = roles.iter().flat_map(|(role, all)| needless(role, all, &recorded)).collect();
     println!("{} different calls were recorded", recorded.len());
     assert!(missing.is_empty() && needless.is_empty(), "refused: {missing:#?}\nneedless: {needless:#?}");
+    all_that_stands_was_written_first(&stack);
+}
+
+/// The bucket's policy refuses claims and results that are put without the condition (s3.tf, `RefuseToReplace…`), also by
+/// a URL that was signed without it.
+fn all_that_stands_was_written_first(stack: &Stack) {
+    let mut first = 0;
+    for (_, request) in stack.captured() {
+        let text = String::from_utf8_lossy(&request);
+        let head = text.split("\r\n\r\n").next().unwrap_or_default();
+        let Some(path) = head.strip_prefix(&format!("PUT /{INTERNAL}/")) else { continue };
+        let key = path.split(['?', ' ']).next().unwrap_or_default();
+        let reported = keys::parse_callback(key).map(|(_, callback)| callback);
+        if key.starts_with("tmp/claims/") || matches!(reported, Some(Callback::Result(_) | Callback::Instance(..))) {
+            let has_condition = head.lines().any(|line| line.eq_ignore_ascii_case("if-none-match: *"));
+            assert!(has_condition, "`{key}` was put over whatever stood there");
+            first += 1;
+        }
+    }
+    assert!(first > 20, "only {first} claims and results were captured");
 }
 
 #[test]
@@ -56,6 +83,41 @@ fn conditions_narrow_and_are_known() {
         .collect();
     // Whoever adds one sees to it that what is recorded fulfils it.
     assert_eq!(conditions, BTreeSet::from([("SendsCommandsToTaggedInstances", "ssm:resourceTag/exe-sys")]));
+}
+
+#[test]
+fn submissions_read_plans_of_what_is_the_engines_own_and_nothing_else() {
+    let (run, order) = ("r".parse().unwrap(), OrderNum::of_index(0));
+    let shares = [Share::from(order), Share::of_instance(order, "i-1".parse().unwrap())];
+    let of_share = |share: Share| {
+        [
+            keys::result(&run, share.clone()),
+            keys::claim(&run, share.clone()),
+            keys::stop(&run, share.clone()),
+            keys::log(&run, share),
+        ]
+    };
+    let mut forbidden: Vec<String> = shares.into_iter().flat_map(of_share).collect();
+    forbidden.extend([
+        keys::bundle(&run, order),
+        keys::code(&run, "5a"),
+        keys::targets(&run, order),
+        keys::dispatch(&run, order),
+        keys::result(&run, OrderNum::RUN),
+        keys::cancel(&run, order),
+        keys::worker_binary("5a"),
+        keys::WORKER_BINARIES.to_owned(),
+    ]);
+    let roles = roles(&module());
+    for (_, role) in ENTRIES {
+        let may_read = |key: &str| {
+            let object = format!("arn:aws:s3:::{INTERNAL}-{ACCOUNT}-{REGION}/{key}");
+            allows(&roles[role], "s3:GetObject", &object)
+        };
+        let read: Vec<_> = forbidden.iter().filter(|key| may_read(key)).collect();
+        assert!(read.is_empty(), "{role} may read {read:?}");
+        assert!(may_read(&keys::plan(&run)) && may_read("sources/tmp/app.zip"), "{role}");
+    }
 }
 
 fn is_allowed(roles: &Roles, call: &Call) -> bool {
@@ -80,16 +142,23 @@ fn needless(role: &str, statements: &BTreeSet<Statement>, recorded: &BTreeSet<Ca
         .collect()
 }
 
-async fn everything_that_has_a_call_of_its_own() -> BTreeSet<Call> {
-    let stack =
-        Stack::start().speed(20).instances(FLEET).variable("AWS_EXE_SYS_SOURCE_BUCKETS", "team-sources").record().await;
+async fn everything_that_has_a_call_of_its_own() -> Stack {
+    let collector = Collector::start();
+    let stack = Stack::start()
+        .speed(20)
+        .instances(FLEET)
+        .variable("AWS_EXE_SYS_SOURCE_BUCKETS", "team-sources")
+        .variable("AWS_EXE_SYS_OTLP_HEADERS_PARAMETER", "/exe-sys/otlp-headers")
+        .traced(&collector)
+        .record()
+        .await;
     what_jobs_name(&stack).await;
     submissions_that_meet_trouble(&stack).await;
     orders_on_every_target(&stack).await;
     reports_by_role(&stack).await;
     workers_that_do_not_stop(&stack).await;
     passes_that_meet_trouble(&stack).await;
-    calls(&stack.recorded())
+    stack
 }
 
 /// Sends a job to an entry point under a run id until it is accepted.
@@ -111,7 +180,11 @@ async fn faults(stack: &Stack, faults: impl IntoIterator<Item = Fault>) {
 async fn what_jobs_name(stack: &Stack) {
     let aws = &stack.aws;
     let identity = Identity::generate();
-    for (name, value) in [("/team/token", "hunter2"), ("/keys/own", identity.secret().expose_secret())] {
+    for (name, value) in [
+        ("/team/token", "hunter2"),
+        ("/keys/own", identity.secret().expose_secret()),
+        ("/exe-sys/otlp-headers", "x-team=us"),
+    ] {
         let put = aws.ssm().put_parameter().name(name).value(value);
         put.r#type(aws_sdk_ssm::types::ParameterType::SecureString).send().await.unwrap();
     }
@@ -149,7 +222,7 @@ async fn what_jobs_name(stack: &Stack) {
     }
 }
 
-/// Submissions whose answers are unclear, and one that is refused.
+/// Submissions whose answers are unclear, one that is refused, and one that takes over what succeeded before.
 async fn submissions_that_meet_trouble(stack: &Stack) {
     for (entry, role) in ENTRIES {
         let job = job().order("a").on("ssm");
@@ -165,6 +238,10 @@ async fn submissions_that_meet_trouble(stack: &Stack) {
             expect_success(&submit(stack, entry, &format!("unclear-{role}-{number}"), &job).await).await;
         }
         faults(stack, []).await;
+        let body = rerun_body(&job, &format!("again-{role}"), &format!("unclear-{role}-0"));
+        let answer = stack.post(entry, &body).await;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        expect_success(&stack.run(answer.json(), &job)).await;
     }
 }
 

@@ -146,16 +146,16 @@ pub(crate) async fn call(mut command: Command) -> Said {
     Said::of(output.status.code(), [output.stdout, output.stderr])
 }
 
-/// Processes that have this folder in their environment, by their command lines: those that were started with it as
-/// their folder for temporary files, and their children.
+/// Processes that have this folder in their environment or their command line, by the latter: those that were started with
+/// it as their folder for temporary files, and their children, unless these hide it.
 pub(crate) fn processes_of(folder: &Path) -> Vec<String> {
     let marker = folder.to_str().unwrap().as_bytes();
     let has_marker = |environment: Vec<u8>| environment.windows(marker.len()).any(|window| window == marker);
     let mut found = Vec::new();
     for entry in std::fs::read_dir("/proc").unwrap().flatten() {
         // Processes end while we look, and others' are not ours to read.
-        if std::fs::read(entry.path().join("environ")).is_ok_and(has_marker) {
-            let line = std::fs::read(entry.path().join("cmdline")).unwrap_or_default();
+        let line = std::fs::read(entry.path().join("cmdline")).unwrap_or_default();
+        if has_marker(line.clone()) || std::fs::read(entry.path().join("environ")).is_ok_and(has_marker) {
             found.push(String::from_utf8_lossy(&line).replace('\0', " "));
         }
     }

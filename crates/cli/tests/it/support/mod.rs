@@ -5,6 +5,7 @@
 
 pub(crate) mod aws_exe;
 pub(crate) mod canary;
+pub(crate) mod collector;
 pub(crate) mod expect;
 pub(crate) mod faults;
 pub(crate) mod http;
@@ -13,10 +14,12 @@ pub(crate) mod lease;
 pub(crate) mod refused;
 pub(crate) mod run;
 pub(crate) mod scan;
+mod screens;
 pub(crate) mod stack;
 pub(crate) mod start_log;
 pub(crate) mod wait;
 
+pub(crate) use collector::Collector;
 pub(crate) use common::status::Outcome::{Cancelled, Failed, Succeeded, TimedOut};
 pub(crate) use expect::expect;
 pub(crate) use job::job;

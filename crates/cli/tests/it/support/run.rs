@@ -223,6 +223,14 @@ impl Run<'_> {
         .await;
     }
 
+    /// Waits until the order has an event of this type: the pass that started it writes its event after its row.
+    pub(crate) async fn until_event(&self, name: &str, event_type: &str) {
+        self.until(&format!("`{name}` to have an event `{event_type}`"), async || {
+            self.events_of(name).await.iter().any(|event| event["event_type"] == event_type).then_some(())
+        })
+        .await;
+    }
+
     async fn read(&self, key: &str) -> Option<Value> {
         Some(serde_json::from_slice(&self.stack.object(INTERNAL, key).await?).unwrap())
     }

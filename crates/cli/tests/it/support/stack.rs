@@ -86,8 +86,17 @@ impl Stack {
 
     /// Everything that the functions wrote to standard output and error.
     pub(crate) fn function_logs(&self) -> String {
+        self.logs("lambda")
+    }
+
+    /// Everything that builds wrote to standard output and error.
+    pub(crate) fn build_logs(&self) -> String {
+        self.logs("codebuild")
+    }
+
+    fn logs(&self, folder: &str) -> String {
         let roots = std::fs::read_dir(self.path("tmp")).into_iter().flatten().flatten().map(|entry| entry.path());
-        let folders = roots.chain(self.data.clone()).map(|root| root.join("lambda"));
+        let folders = roots.chain(self.data.clone()).map(|root| root.join(folder));
         let mut text = String::new();
         for file in folders.flat_map(|folder| std::fs::read_dir(folder).into_iter().flatten().flatten()) {
             if file.path().extension().is_some_and(|extension| extension == "log") {
@@ -153,7 +162,12 @@ impl Stack {
             ("function logs".to_owned(), self.function_logs().into_bytes()),
             ("log of the embedded AWS".to_owned(), self.own_log().into_bytes()),
         ];
-        canary::assert_none(canary::captured(&self.path(CAPTURED)).into_iter().chain(logs));
+        canary::assert_none(self.captured().into_iter().chain(logs));
+    }
+
+    /// Each request of the engine's processes so far: which it is, and its bytes.
+    pub(crate) fn captured(&self) -> Vec<(String, Vec<u8>)> {
+        canary::captured(&self.path(CAPTURED))
     }
 
     fn pid(&self) -> Pid {
@@ -233,6 +247,10 @@ impl Builder {
         }
         command.arg("--capture").arg(folder.path().join(CAPTURED));
         let log = File::create(folder.path().join("local.log")).unwrap();
+        // What the tests' own shell traces is not theirs.
+        for variable in common::env::OPEN_TELEMETRY {
+            command.env_remove(variable.name);
+        }
         let mut child = command
             .envs(self.variables)
             .env("TMPDIR", tmp)

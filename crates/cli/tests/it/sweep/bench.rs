@@ -1,7 +1,12 @@
 //! A bench: one warm embedded AWS on which runs are made one after the other, each with faults of its own, and held
 //! against what is promised when nothing is left to do.
 
-use std::{cell::Cell, collections::BTreeMap, path::PathBuf, time::Duration};
+use std::{
+    cell::{Cell, RefCell},
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+    time::Duration,
+};
 
 use checker::{Evidence, Names, Start};
 use serde_json::{Value, json};
@@ -23,6 +28,8 @@ pub(super) struct Bench {
     starts: PathBuf,
     /// Bytes of the record that belong to earlier runs.
     seen: Cell<u64>,
+    /// Earlier runs that were made here.
+    made: RefCell<BTreeSet<String>>,
 }
 
 /// How one run came out.
@@ -42,7 +49,7 @@ impl Bench {
     pub(super) async fn at_speed(factor: u32) -> Self {
         let stack = Stack::start().speed(factor).skip_idle().concurrency(8).record().await;
         let starts = stack.new_folder("starts");
-        Self { stack, starts, seen: Cell::new(0) }
+        Self { stack, starts, seen: Cell::new(0), made: RefCell::default() }
     }
 
     /// The first and the last command of an order. Each run has a start log of its own.
@@ -61,8 +68,12 @@ impl Bench {
     /// Makes a run of a reference job in which this goes wrong, or nothing.
     pub(super) async fn run(&self, reference: &Reference, run_id: &str, schedule: Option<&Schedule>) -> Report {
         let job = reference.job(self);
+        let mut body = json!({"job": job.document(), "run_id": run_id});
+        if let Some(before) = reference.before(self) {
+            body["rerun_of"] = self.earlier(reference.name, &before).await.into();
+        }
         let script = schedule.map_or_else(|| json!([]), Schedule::script);
-        let (evidence, mut violations, calls) = self.finish(&job, run_id, &script, reference.cancel).await;
+        let (evidence, mut violations, calls) = self.finish(&job, &body, &script, reference.cancel).await;
         let away = schedule.map(Schedule::lasts).unwrap_or_default();
         let late = checker::punctual(&job.document(), &evidence, away);
         violations.extend(late.iter().map(ToString::to_string));
@@ -77,19 +88,31 @@ impl Bench {
 
     /// Makes a run of any job with these faults.
     pub(super) async fn any(&self, job: &Job, run_id: &str, script: &Value, cancel: Option<Cancellation>) -> Report {
-        let (_, violations, calls) = self.finish(job, run_id, script, cancel).await;
+        let body = json!({"job": job.document(), "run_id": run_id});
+        let (_, violations, calls) = self.finish(job, &body, script, cancel).await;
         Report { violations, calls }
+    }
+
+    /// The id of the run of which what succeeded counts; made once on each bench, without faults.
+    async fn earlier(&self, name: &str, job: &Job) -> String {
+        let run_id = format!("before-{name}");
+        if self.made.borrow_mut().insert(run_id.clone()) {
+            let report = self.any(job, &run_id, &json!([]), None).await;
+            assert!(report.violations.is_empty(), "{:#?}", report.violations);
+        }
+        run_id
     }
 
     async fn finish(
         &self,
         job: &Job,
-        run_id: &str,
+        body: &Value,
         script: &Value,
         cancel: Option<Cancellation>,
     ) -> (Evidence, Vec<String>, Vec<Value>) {
         self.stack.script(script).await;
-        let run = self.submit(run_id, job).await;
+        let run = self.submit(body, job).await;
+        let run_id = run.id.as_str();
         if let Some(cancel) = cancel {
             cancel.ask(&run, self).await;
         }
@@ -125,10 +148,9 @@ impl Bench {
     }
 
     /// As a client does: the same again under the same run id until it is accepted.
-    async fn submit(&self, run_id: &str, job: &Job) -> Run<'_> {
-        let body = json!({"job": job.document(), "run_id": run_id});
+    async fn submit(&self, body: &Value, job: &Job) -> Run<'_> {
         let answer = wait::until("the submission to be accepted", async || {
-            let answer = self.stack.post("/init", &body).await;
+            let answer = self.stack.post("/init", body).await;
             assert!(matches!(answer.status, 200 | 409 | 500 | 503), "{} {}", answer.status, answer.text());
             if answer.status != 200 {
                 // A submission that died holds its place for six minutes.

@@ -17,28 +17,37 @@ pub(super) struct Reference {
     own: &'static [(&'static str, &'static str)],
     /// What its client asks for after the submission.
     pub(super) cancel: Option<Cancellation>,
+    /// The job of an earlier run, of which what succeeded counts.
+    before: Option<fn(&Bench) -> Job>,
 }
 
 /// All of them.
-pub(super) const ALL: [Reference; 8] = [
-    Reference { name: "one order", make: one, own: &[], cancel: None },
-    Reference { name: "chain of 3", make: chain, own: &[], cancel: None },
-    Reference { name: "diamond", make: diamond, own: &[], cancel: None },
-    Reference { name: "fan of 5", make: fan, own: &[], cancel: None },
-    Reference { name: "failing", make: failing, own: &[("a", "failed")], cancel: None },
-    Reference { name: "timed out", make: timed_out, own: &[("a", "timed_out")], cancel: None },
+pub(super) const ALL: [Reference; 9] = [
+    Reference { name: "one order", make: one, own: &[], cancel: None, before: None },
+    Reference { name: "chain of 3", make: chain, own: &[], cancel: None, before: None },
+    Reference { name: "diamond", make: diamond, own: &[], cancel: None, before: None },
+    Reference { name: "fan of 5", make: fan, own: &[], cancel: None, before: None },
+    Reference { name: "failing", make: failing, own: &[("a", "failed")], cancel: None, before: None },
+    Reference { name: "timed out", make: timed_out, own: &[("a", "timed_out")], cancel: None, before: None },
     Reference {
         name: "cancelled",
         make: cancelled,
         own: &[("a", "cancelled")],
         cancel: Some(Cancellation { after: "a", what: "0000" }),
+        before: None,
     },
-    Reference { name: "mixed", make: mixed, own: &[], cancel: None },
+    Reference { name: "mixed", make: mixed, own: &[], cancel: None, before: None },
+    Reference { name: "rerun", make: diamond, own: &[], cancel: None, before: Some(broken_diamond) },
 ];
 
 impl Reference {
     pub(super) fn job(&self, bench: &Bench) -> Job {
         (self.make)(bench)
+    }
+
+    /// The job of the earlier run, if it is a rerun.
+    pub(super) fn before(&self, bench: &Bench) -> Option<Job> {
+        self.before.map(|make| make(bench))
     }
 
     /// How its orders end by themselves.
@@ -89,6 +98,13 @@ fn chain(bench: &Bench) -> Job {
 fn diamond(bench: &Bench) -> Job {
     let sides = ["b", "c"].into_iter().fold(one(bench), |job, side| order(job, side, bench, &[]).after(["a"]));
     order(sides, "d", bench, &[]).after(["b", "c"])
+}
+
+/// One side fails, so that it and the end run again.
+fn broken_diamond(bench: &Bench) -> Job {
+    let b = order(one(bench), "b", bench, &[]).after(["a"]);
+    let c = order(b, "c", bench, &["exit 3"]).after(["a"]);
+    order(c, "d", bench, &[]).after(["b", "c"])
 }
 
 fn fan(bench: &Bench) -> Job {

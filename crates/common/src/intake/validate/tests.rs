@@ -12,6 +12,7 @@ fn rules() -> Rules {
         max_job_timeout: 79_200,
         ssm_prefix: "exe-sys".to_owned(),
         internal_bucket: "internal".to_owned(),
+        account: None,
         source_buckets: Vec::new(),
         git: git::Rules { hosts: vec!["github.com".to_owned()], local_sources: false },
     }
@@ -88,6 +89,37 @@ fn dependencies_are_found_by_name_number_and_queue_id() {
 }
 
 #[test]
+fn an_order_is_found_as_people_name_it() {
+    let order = |name: &str, queue_id: &str| {
+        let fields = json!({"order_name": name, "queue_id": queue_id});
+        document(json!({}), fields)["orders"][0].clone()
+    };
+    let orders = [order("build", "first"), order("3", "0002"), order("deploy", "0003")];
+    let job = accepted(&rules(), &document(json!({"orders": orders}), json!({})));
+    for (text, index) in [
+        ("build", Some(0)),
+        ("first", Some(0)),
+        ("1", Some(0)),
+        ("0001", Some(0)),
+        ("00001", Some(0)),
+        ("0002", Some(1)),
+        // A name comes before a number.
+        ("3", Some(1)),
+        ("0003", Some(2)),
+        ("4", None),
+        ("0", None),
+        ("0000", None),
+        ("-1", None),
+        ("+1", None),
+        ("", None),
+        ("Build", None),
+        ("99999999999999999999999", None),
+    ] {
+        assert_eq!(job.find(text), index, "{text}");
+    }
+}
+
+#[test]
 fn an_order_takes_the_jobs_source_unless_it_has_its_own() {
     let of = |job: Value, order: Value| accepted(&rules(), &document(job, order)).orders.remove(0);
     let git =
@@ -118,7 +150,7 @@ fn sources_that_the_deployment_does_not_allow() {
         at(&rules(), "s3://team/x.zip"),
         [format!("{names}names a bucket that this deployment does not allow as a source; allowed: `internal`")]
     );
-    let more = Rules { source_buckets: vec!["team".to_owned()], ..rules() };
+    let more = Rules { source_buckets: vec!["team".parse().unwrap()], ..rules() };
     assert_eq!(at(&more, "s3://team/tmp/x.zip"), [] as [&str; 0]);
     let repo = |repo: &str| problems(&rules(), &document(json!({}), json!({"git_repo": repo})));
     for bad in ["/srv/repo", "file:///srv/repo", "https://elsewhere.example/a/b", "http://github.com/a/b"] {

@@ -21,6 +21,7 @@ use tokio::{io::AsyncWriteExt as _, process::Command as Process};
 use crate::{
     REGION, child, files,
     lambda::process::Running,
+    orphans,
     ssm::run_command::{
         RunCommand,
         commands::{Command, Invocation, Status, Step},
@@ -169,18 +170,22 @@ fn working_directory(script: &Script, temporary: &Path) -> PathBuf {
 /// Writes an executable file by another process. One that this process had open for writing could not be executed while
 /// any child that was started in between still has it open.
 async fn write_script(path: &Path, text: &str) -> io::Result<()> {
-    let mut writer = Process::new("sh")
+    let mut writer = Process::new("sh");
+    writer
         .args(["-c", r#"umask 077 && cat >"$1" && chmod 700 "$1""#, "sh"])
         .arg(path)
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
-        .kill_on_drop(true)
-        .spawn()?;
+        .kill_on_drop(true);
+    let mut writer = orphans::spawn(&mut writer)?;
+    let pid = writer.id().and_then(|pid| i32::try_from(pid).ok()).unwrap_or_default();
     if let Some(mut stdin) = writer.stdin.take() {
         stdin.write_all(text.as_bytes()).await?;
     }
-    let status = writer.wait().await?;
+    let status = writer.wait().await;
+    orphans::forget(pid);
+    let status = status?;
     if status.success() { Ok(()) } else { Err(io::Error::other(format!("`{}` was not written", path.display()))) }
 }
 
