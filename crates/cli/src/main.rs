@@ -3,6 +3,7 @@
 
 mod args;
 mod code;
+mod columns;
 mod drawing;
 mod engine;
 mod exit;
@@ -17,6 +18,7 @@ mod signs;
 mod state;
 mod stored;
 mod submission;
+mod terminal;
 mod times;
 mod verbs;
 mod watch;

@@ -13,7 +13,7 @@
 //! A pipe that nobody reads any more is no error: what follows is dropped.
 
 use std::{
-    io::{self, IsTerminal as _, Write as _},
+    io::{self, Write as _},
     process::ExitCode,
     sync::atomic::{AtomicBool, Ordering},
 };
@@ -71,11 +71,6 @@ impl Output {
     /// Whether it is for programs.
     pub(crate) fn is_json(&self) -> bool {
         self.json
-    }
-
-    /// Whether standard output has colours: on a terminal, and nobody asked for none.
-    pub(crate) fn colours(&self) -> bool {
-        !self.json && io::stdout().is_terminal() && wants_colours()
     }
 
     /// Whether nobody reads standard output any more.
@@ -185,11 +180,4 @@ pub(crate) fn note(text: &str) {
     if let Err(error) = writeln!(io::stderr().lock(), "{text}") {
         tracing::debug!(%error, "nobody reads standard error");
     }
-}
-
-/// Whether colours are wanted where there can be some: <https://no-color.org> (any value that is not empty), and not on
-/// a terminal that has none.
-pub(crate) fn wants_colours() -> bool {
-    use std::env::var_os;
-    var_os("NO_COLOR").is_none_or(|value| value.is_empty()) && var_os("TERM").is_none_or(|value| value != "dumb")
 }

@@ -1,6 +1,6 @@
 //! A run as outsiders see it: the rows of its orders and `done`.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use common::{
@@ -43,6 +43,23 @@ impl OrderState {
     pub(crate) fn elapsed(&self) -> Option<f64> {
         Some(self.dispatched_at?.until(self.ended_at?).as_secs_f64())
     }
+}
+
+/// The orders that ended without having been started: something that they need did not succeed. They have no log.
+pub(crate) fn never_started<'o>(orders: impl IntoIterator<Item = &'o OrderState> + Clone) -> BTreeSet<OrderNum> {
+    let failed = |order: &&OrderState| order.status.outcome().is_some_and(|outcome| outcome != Outcome::Succeeded);
+    let blocking = orders.clone().into_iter().filter(|order| failed(order) && order.must_succeed);
+    let blocking: HashSet<&str> = blocking.map(|order| order.order_name.as_str()).collect();
+    let is_blocked = |order: &&OrderState| order.dependencies.iter().any(|name| blocking.contains(name.as_str()));
+    orders.into_iter().filter(|order| failed(order) && is_blocked(order)).map(|order| order.order_num).collect()
+}
+
+/// What is said of so many neighbours that did not start for one reason.
+pub(crate) fn together(first: &OrderState, last: &OrderState, count: usize) -> String {
+    let reason = first.failure_reason.as_ref().map_or_else(String::new, |reason| format!(": {reason}"));
+    let status = first.status.as_str().replace('_', " ");
+    let names = format!("{} … {}", first.order_name, last.order_name);
+    format!("{count} orders {status}{reason} ({names})")
 }
 
 /// `done`.

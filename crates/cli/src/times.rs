@@ -12,6 +12,11 @@ pub(crate) fn utc(at: Timestamp) -> String {
         .unwrap_or_else(|| at.to_string())
 }
 
+/// A point in time of a day that is known: `12:34:56`.
+pub(crate) fn time_of_day(at: Timestamp) -> String {
+    utc(at).split([' ', 'Z']).nth(1).unwrap_or_default().to_owned()
+}
+
 /// A time that passes: `12 s`, `5m 12s`, `1h 05m`.
 pub(crate) fn duration(seconds: u64) -> String {
     match seconds {
@@ -31,5 +36,6 @@ mod tests {
             assert_eq!(duration(seconds), text);
         }
         assert_eq!(utc(Timestamp::from_millis(1_700_000_000_999)), "2023-11-14 22:13:20Z");
+        assert_eq!(time_of_day(Timestamp::from_millis(1_700_000_000_999)), "22:13:20");
     }
 }

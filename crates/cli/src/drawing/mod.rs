@@ -10,7 +10,6 @@
 //! Nothing is read and nothing is printed here: the verb does both.
 
 mod collapse;
-mod columns;
 pub(crate) mod dot;
 mod layers;
 pub(crate) mod mermaid;

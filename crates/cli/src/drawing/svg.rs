@@ -6,7 +6,6 @@ use common::status::{Outcome, Status};
 
 use super::{
     Drawing, Node,
-    columns::{cut, width as columns},
     layers::{Arrangement, arrange, whole},
     names,
     paint::paint,
@@ -14,6 +13,7 @@ use super::{
     push, shown,
     style::style,
 };
+use crate::columns::{cut, width as columns};
 
 /// Around everything.
 const MARGIN: i64 = 20;

@@ -9,9 +9,9 @@ use unicode_width::UnicodeWidthStr as _;
 use super::{
     Drawing, dot, mermaid,
     samples::{HOSTILE, diamond, drawings},
-    svg,
-    text::{self, Look},
+    svg, text,
 };
+use crate::terminal::Look;
 
 /// The edges of a drawing as its numbers, sorted.
 fn edges(drawing: &Drawing) -> Vec<(OrderNum, OrderNum)> {

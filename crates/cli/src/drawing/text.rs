@@ -14,13 +14,13 @@
 //! └─ docs     lambda
 //! ```
 
-use anstyle::{AnsiColor, Style};
-use common::status::{Outcome, Status};
+use anstyle::Style;
+use common::status::Status;
 
-use super::{
-    Drawing, Node,
-    columns::{prefix, width},
-    names, push, shown,
+use super::{Drawing, Node, names, shown};
+use crate::{
+    columns::width,
+    terminal::{Line, Look, style},
 };
 
 /// Levels that are indented: half of a line of 80 is left for what they hold.
@@ -31,15 +31,6 @@ const MOST_NAMES: usize = 4;
 
 /// The widest that the names are aligned; a line whose name is longer has its columns further right.
 const WIDEST_NAMES: usize = 48;
-
-/// Where the tree goes.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Look {
-    /// Columns of the terminal; longer lines are cut.
-    pub(crate) width: Option<usize>,
-    /// Whether to colour, by ANSI escape sequences.
-    pub(crate) colour: bool,
-}
 
 /// How an order hangs on the one that it stands below.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,9 +66,9 @@ pub(crate) fn draw(drawing: &Drawing, look: Look) -> String {
     };
     let mut text = String::new();
     let title = format!("{}: {}", shown(&drawing.title), drawing.size());
-    write_line(&mut text, &[(title, Style::new().bold())], look);
+    Line::default().piece(title, Style::new().bold()).write(&mut text, look);
     for row in rows {
-        write_line(&mut text, &row.pieces(&columns), look);
+        row.line(&columns).write(&mut text, look);
     }
     text
 }
@@ -164,65 +155,21 @@ impl Row<'_> {
         width(&self.rails) + width(&self.node.signed_name())
     }
 
-    /// The line in pieces, each with how it looks.
-    fn pieces(&self, columns: &Columns) -> Vec<(String, Style)> {
+    fn line(&self, columns: &Columns) -> Line {
         let node = self.node;
-        let dim = Style::new().dimmed();
         let own = node.status.map_or_else(Style::new, style);
         let own = if node.reused { own.dimmed() } else { own };
         let mut name = node.signed_name();
         name.push_str(&" ".repeat(columns.name.saturating_sub(self.name_width()) + 2));
-        let mut pieces = vec![
-            (self.rails.clone(), dim),
-            (name, own),
-            (format!("{:<width$}  ", node.target.as_str(), width = columns.target), dim),
-        ];
+        let target = format!("{:<width$}  ", node.target.as_str(), width = columns.target);
+        let mut line = Line::default().dim(&self.rails).piece(name, own).dim(target);
         if let Some(width) = columns.status {
             let word = node.status.map_or("", Status::as_str);
-            pieces.push((format!("{word:<width$}  "), own));
+            line = line.piece(format!("{word:<width$}  "), own);
         }
         let remarks = Some(node.remarks().join(", ")).filter(|remarks| !remarks.is_empty());
-        pieces.push((remarks.into_iter().chain(self.after.clone()).collect::<Vec<_>>().join("  "), Style::new()));
-        pieces
+        line.then(remarks.into_iter().chain(self.after.clone()).collect::<Vec<_>>().join("  "))
     }
-}
-
-/// The colours of the live view.
-fn style(status: Status) -> Style {
-    let colour = match status {
-        Status::Queued => AnsiColor::BrightBlack,
-        Status::Running => AnsiColor::Cyan,
-        Status::Ended(Outcome::Succeeded) => AnsiColor::Green,
-        Status::Ended(Outcome::Failed) => AnsiColor::Red,
-        Status::Ended(Outcome::TimedOut | Outcome::Cancelled) => AnsiColor::Yellow,
-    };
-    colour.on_default()
-}
-
-/// Writes a line, without spaces at its end, cut to the width.
-fn write_line(text: &mut String, pieces: &[(String, Style)], look: Look) {
-    let whole: String = pieces.iter().map(|(piece, _)| piece.as_str()).collect();
-    let whole = whole.trim_end();
-    let (mut left, cut) = match look.width {
-        Some(most) if width(whole) > most => (prefix(whole, most.saturating_sub(1)).len(), most > 0),
-        _ => (whole.len(), false),
-    };
-    for (piece, style) in pieces {
-        let piece = &piece[..piece.len().min(left)];
-        left -= piece.len();
-        if piece.is_empty() {
-            continue;
-        }
-        if look.colour {
-            push(text, format_args!("{style}{piece}{style:#}"));
-        } else {
-            text.push_str(piece);
-        }
-    }
-    if cut {
-        text.push('…');
-    }
-    text.push('\n');
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use common::{env::Environment, intake::shape::MAX_PROBLEMS};
+use common::intake::shape::MAX_PROBLEMS;
 
 use super::{
     excerpt::{self, Marked, Style},
@@ -98,7 +98,7 @@ impl From<BadJob> for Failure {
             Trouble::Invalid => Code::JobInvalid,
         };
         let title = bad.title();
-        let style = Style::of_stderr(&Environment::of_process());
+        let style = Style::of_stderr();
         let excerpt = (!bad.problems.is_empty()).then(|| bad.shown(&Self::headline(code, &title), style));
         let places = bad.source.as_ref().map(|source| {
             let place = |marked: &Marked| marked.place.as_ref().map(|place| source.position(place.start));

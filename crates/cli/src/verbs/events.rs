@@ -1,8 +1,7 @@
 //! `aws-exe events RUN [ORDER]`: what happened to a run and its orders, and what their commands reported, in order of
 //! time.
 
-use std::fmt::Write as _;
-
+use anstyle::Style;
 use aws_sdk_dynamodb::types::AttributeValue;
 use common::{aws::AwsError, clock::Timestamp, env::Environment, text::sentence};
 use serde_json::{Map, Value, json};
@@ -10,12 +9,14 @@ use serde_json::{Map, Value, json};
 use crate::{
     args::EventsArgs,
     code::Code,
+    columns::{pad, width},
     engine::Engine,
     exit::Exit,
     failure::Failure,
     lookup::Run,
     output::{Event, Output},
-    times::utc,
+    terminal::{self, Line, Look, style_of_word},
+    times::{time_of_day, utc},
 };
 
 /// Characters of a message or of data that a line shows; `--json` has all of it.
@@ -33,7 +34,10 @@ pub(crate) async fn events(args: EventsArgs, environment: &Environment, output: 
     for event in &events {
         output.event(&Event::Happened { event })?;
     }
-    output.finish(&json!({"run_id": run.id, "events": events.len()}), || shown(&events))?;
+    output.finish(&json!({"run_id": run.id, "events": events.len()}), || {
+        let look = Look::of_stdout();
+        terminal::text(&shown(&events, look.is_narrow()), look)
+    })?;
     if events.is_empty() {
         output.note("nothing has happened yet")?;
     }
@@ -67,27 +71,27 @@ pub(crate) async fn read(engine: &Engine, run: &Run<'_>, only: Option<&str>) -> 
     Ok(events.into_iter().map(Value::from).collect())
 }
 
-fn shown(events: &[Value]) -> String {
-    let field = |event: &Value, name: &str| event.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
-    let widest = |name: &str| events.iter().map(|event| field(event, name).chars().count()).max().unwrap_or_default();
+fn shown(events: &[Value], is_narrow: bool) -> Vec<Line> {
+    let field =
+        |event: &Value, name: &str| sentence(event.get(name).and_then(Value::as_str).unwrap_or_default(), SHOWN);
+    let widest = |name: &str| events.iter().map(|event| width(&field(event, name))).max().unwrap_or_default();
     let (names, kinds) = (widest("order_name").min(40), widest("event_type").min(40));
-    let mut text = String::new();
-    for event in events {
+    let line = |event: &Value| {
         let epoch = field(event, "epoch");
-        let time = epoch.parse::<Timestamp>().map_or(epoch, utc);
+        let time = epoch.parse::<Timestamp>().map_or(epoch, if is_narrow { time_of_day } else { utc });
         let told = match (event.get("message").and_then(Value::as_str), event.get("data"), event.get("summary")) {
             (Some(message), ..) => message.to_owned(),
             (None, Some(data), _) | (None, None, Some(data)) => data.to_string(),
             (None, None, None) => String::new(),
         };
-        let line = format!(
-            "{time}  {:<names$}  {:<kinds$}  {:<9}  {}",
-            sentence(&field(event, "order_name"), SHOWN),
-            sentence(&field(event, "event_type"), SHOWN),
-            sentence(&field(event, "status"), SHOWN),
-            sentence(&told, SHOWN),
-        );
-        let _infallible = writeln!(text, "{}", line.trim_end());
-    }
-    text
+        let status = field(event, "status");
+        let own = style_of_word(&status);
+        let status = if is_narrow { String::new() } else { format!("{status:<9}  ") };
+        Line::default()
+            .dim(format!("{time}  "))
+            .piece(format!("{}  ", pad(&field(event, "order_name"), names)), Style::new())
+            .piece(format!("{}  {status}", pad(&field(event, "event_type"), kinds)), own)
+            .then(sentence(&told, SHOWN))
+    };
+    events.iter().map(line).collect()
 }

@@ -1,8 +1,7 @@
 //! `aws-exe explain JOB`: what a job would do, order by order, and what it may cost. Nothing is sent. And `aws-exe explain
 //! AES0105`: the page of an error's code.
 
-use std::fmt::Write as _;
-
+use anstyle::Style;
 use common::{
     env::Environment,
     order::{Job, Order, Source, SsmTargets},
@@ -11,7 +10,14 @@ use common::{
 use serde_json::{Value, json};
 
 use crate::{
-    args::ExplainArgs, code::Code, exit::Exit, failure::Failure, output::Output, price, times::duration,
+    args::ExplainArgs,
+    code::Code,
+    exit::Exit,
+    failure::Failure,
+    output::Output,
+    price,
+    terminal::{self, Line, Look},
+    times::duration,
     verbs::validate,
 };
 
@@ -28,7 +34,9 @@ pub(crate) fn explain(args: &ExplainArgs, environment: &Environment, output: &Ou
         return Ok(Exit::Success);
     }
     let (file, job) = validate::accepted(&args.job, environment)?;
-    output.finish(&result(&job, &file.document), || shown(&job, &file.document))?;
+    // Long lines are not cut: what an order will read or wait for is what this is asked for.
+    let look = Look { width: None, ..Look::of_stdout() };
+    output.finish(&result(&job, &file.document), || terminal::text(&shown(&job, &file.document), look))?;
     Ok(Exit::Success)
 }
 
@@ -107,35 +115,35 @@ fn total(job: &Job) -> f64 {
     orders + price::of_tick(job.job_timeout)
 }
 
-fn shown(job: &Job, document: &Value) -> String {
-    let mut text = String::new();
+fn shown(job: &Job, document: &Value) -> Vec<Line> {
     let count = job.orders.len();
     let orders = if count == 1 { "order" } else { "orders" };
     let parallel = job.max_parallel.map_or_else(
         || "as many at once as the stack allows for each target".to_owned(),
         |most| format!("at most {most} at once"),
     );
-    push(&mut text, format_args!("{count} {orders} for {}, {parallel}\n", job.username));
-    push(
-        &mut text,
-        format_args!("the whole job has {}, then what has not ended is timed out\n", duration(job.job_timeout)),
-    );
+    let mut lines = vec![
+        Line::plain(format!("{count} {orders} for {}, {parallel}", job.username)),
+        Line::plain(format!("the whole job has {}, then what has not ended is timed out", duration(job.job_timeout))),
+    ];
     for (index, order) in job.orders.iter().enumerate() {
-        push(&mut text, format_args!("\n{:04} {}\n", index + 1, order.name));
-        one(&mut text, job, order, &why(order, document, index));
+        lines.push(Line::default());
+        lines.push(Line::default().piece(format!("{:04} {}", index + 1, order.name), Style::new().bold()));
+        let said = about(job, order, &why(order, document, index));
+        lines.extend(said.into_iter().map(|(what, said)| Line::default().dim(format!("  {what:<9} ")).then(said)));
     }
-    push(
-        &mut text,
-        format_args!(
-            "\nat most {} if every order takes all its time: list prices of us-east-1, default machines\n",
-            price::shown(total(job))
-        ),
-    );
-    text
+    lines.push(Line::default());
+    lines.push(Line::plain(format!(
+        "at most {} if every order takes all its time: list prices of us-east-1, default machines",
+        price::shown(total(job))
+    )));
+    lines
 }
 
-fn one(text: &mut String, job: &Job, order: &Order, why: &str) {
-    let mut say = |what: &str, said: &str| push(text, format_args!("  {what:<9} {said}\n"));
+/// What there is to say of an order, each with what it is about.
+fn about(job: &Job, order: &Order, why: &str) -> Vec<(&'static str, String)> {
+    let mut lines = Vec::new();
+    let mut say = |what: &'static str, said: &str| lines.push((what, said.to_owned()));
     say("target", &format!("{} ({why})", order.target.as_str()));
     if let Some(ssm) = &order.ssm {
         let on = match &ssm.targets {
@@ -176,6 +184,7 @@ fn one(text: &mut String, job: &Job, order: &Order, why: &str) {
     );
     let usd = price::of_target(order.target, order.timeout.min(job.job_timeout), order.stop_grace);
     say("at most", &price::shown(usd));
+    lines
 }
 
 /// Some names, the rest counted.
@@ -184,9 +193,4 @@ fn some(names: impl ExactSizeIterator<Item = String>) -> String {
     let shown: Vec<String> = names.take(NAMED).collect();
     let more = if rest == 0 { String::new() } else { format!(" and {rest} more") };
     format!("{}{more}", shown.join(", "))
-}
-
-/// Writing to a String cannot fail.
-fn push(text: &mut String, part: std::fmt::Arguments<'_>) {
-    let _infallible = text.write_fmt(part);
 }

@@ -1,11 +1,7 @@
 //! `aws-exe graph JOB|RUN`: the orders of a job, or of a run as they stand, each below what it waits for; as text, or for
 //! Graphviz, Mermaid, or as a picture.
 
-use std::{
-    collections::HashMap,
-    io::{self, IsTerminal as _},
-    path::Path,
-};
+use std::{collections::HashMap, path::Path};
 
 use common::{env::Environment, ids::OrderNum, order::Job};
 use serde_json::json;
@@ -19,6 +15,7 @@ use crate::{
     lookup::Run,
     output::Output,
     state::OrderState,
+    terminal::Look,
     verbs::validate,
 };
 
@@ -46,11 +43,8 @@ pub(crate) async fn graph(args: GraphArgs, environment: &Environment, output: &O
     } else if args.svg {
         ("svg", drawing::svg::draw(&drawing))
     } else {
-        let width = io::stdout().is_terminal().then(|| crossterm::terminal::size().ok()).flatten();
-        let width = width.map(|(columns, _)| usize::from(columns));
-        let look = drawing::text::Look { colour: output.colours(), width };
         let collapsed = if args.all { drawing } else { drawing.collapsed() };
-        ("text", drawing::text::draw(&collapsed, look))
+        ("text", drawing::text::draw(&collapsed, Look::of_stdout()))
     };
     output.finish(&json!({"form": form, "drawing": text}), || text.clone())?;
     Ok(Exit::Success)

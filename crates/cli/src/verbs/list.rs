@@ -1,10 +1,8 @@
 //! `aws-exe list`: recent runs, by what the table of events has of their beginnings and ends, the newest first.
 
-use std::{
-    collections::{HashMap, HashSet},
-    fmt::Write as _,
-};
+use std::collections::{HashMap, HashSet};
 
+use anstyle::Style;
 use aws_sdk_dynamodb::types::AttributeValue;
 use common::{
     aws::AwsError,
@@ -20,12 +18,14 @@ use serde_json::json;
 
 use crate::{
     args::{ListArgs, ListStatus},
+    columns::{pad, width},
     engine::Engine,
     exit::Exit,
     failure::Failure,
     lookup::username,
     output::Output,
     state,
+    terminal::{self, Line, Look, style_of_word},
     times::{duration, utc},
 };
 
@@ -47,7 +47,7 @@ struct Listed {
 pub(crate) async fn list(args: ListArgs, environment: &Environment, output: &Output) -> Result<Exit, Failure> {
     let engine = Engine::connect(&args.engine, environment).await?;
     let runs = Box::pin(find(&engine, &args)).await?;
-    output.finish(&json!({"runs": runs}), || shown(&runs))?;
+    output.finish(&json!({"runs": runs}), || terminal::text(&shown(&runs), Look::of_stdout()))?;
     if runs.is_empty() {
         output.note("no run was found")?;
     }
@@ -156,20 +156,15 @@ async fn stands(engine: &Engine, run_id: &str) -> Result<String, Failure> {
     })
 }
 
-fn shown(runs: &[Listed]) -> String {
-    let mut text = String::new();
-    let widest = |of: fn(&Listed) -> &str| runs.iter().map(|run| of(run).len()).max().unwrap_or_default();
+fn shown(runs: &[Listed]) -> Vec<Line> {
+    let widest = |of: fn(&Listed) -> &str| runs.iter().map(|run| width(of(run))).max().unwrap_or_default();
     let (ids, users) = (widest(|run| &run.run_id), widest(|run| username(&run.flow_id)));
-    for run in runs {
+    let line = |run: &Listed| {
         let took = run.ended_at.map_or_else(String::new, |end| duration(run.began_at.until(end).as_secs()));
-        let _infallible = writeln!(
-            text,
-            "{:<ids$}  {:<9}  {}  {took:>7}  {:<users$}",
-            run.run_id,
-            run.status,
-            utc(run.began_at),
-            username(&run.flow_id),
-        );
-    }
-    text
+        Line::plain(format!("{}  ", pad(&run.run_id, ids)))
+            .piece(format!("{:<9}  ", run.status), style_of_word(&run.status))
+            .dim(format!("{}  ", utc(run.began_at)))
+            .piece(format!("{took:>7}  {}", pad(username(&run.flow_id), users)), Style::new())
+    };
+    runs.iter().map(line).collect()
 }

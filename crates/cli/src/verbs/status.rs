@@ -1,7 +1,6 @@
 //! `aws-exe status RUN`: how a run stands, order by order. With `-f` it is watched until it has ended.
 
-use std::fmt::Write as _;
-
+use anstyle::Style;
 use common::{
     env::Environment,
     status::{Outcome, Status},
@@ -10,6 +9,7 @@ use serde_json::{Value, json};
 
 use crate::{
     args::StatusArgs,
+    columns::{pad, width},
     engine::Engine,
     exit::Exit,
     failure::Failure,
@@ -17,6 +17,7 @@ use crate::{
     output::Output,
     signs::sign,
     state::{Done, OrderState},
+    terminal::{self, Line, Look, style, style_of_word},
     times::utc,
     watch::{OnInterrupt, Watch},
 };
@@ -31,7 +32,10 @@ pub(crate) async fn status(args: StatusArgs, environment: &Environment, output: 
     }
     let orders = run.orders().await?;
     let done = if run.is_completed() { run.done().await? } else { None };
-    output.finish(&result(&run, &orders, done.as_ref()), || shown(&run, &orders, done.as_ref()))?;
+    output.finish(&result(&run, &orders, done.as_ref()), || {
+        let look = Look::of_stdout();
+        terminal::text(&shown(&run, &orders, done.as_ref(), look.is_narrow()), look)
+    })?;
     Ok(Exit::Success)
 }
 
@@ -53,31 +57,33 @@ fn result(run: &Run<'_>, orders: &[OrderState], done: Option<&Done>) -> Value {
     })
 }
 
-fn shown(run: &Run<'_>, orders: &[OrderState], done: Option<&Done>) -> String {
-    let mut text = format!("run {}  {}\n", run.id, word(run, done));
+fn shown(run: &Run<'_>, orders: &[OrderState], done: Option<&Done>, is_narrow: bool) -> Vec<Line> {
+    let word = word(run, done);
+    let title = Line::default().piece(format!("run {}", run.id), Style::new().bold());
+    let mut lines = vec![title.piece(format!("  {word}"), style_of_word(&word))];
     let submitted = orders.iter().filter_map(|order| order.created_at).min();
     let submitted = submitted.map_or_else(String::new, |at| format!("  submitted {}", utc(at)));
-    push(&mut text, format_args!("by {}  flow {}{submitted}\n", run.username(), run.flow_id));
-    let names = orders.iter().map(|order| order.order_name.len()).max().unwrap_or_default();
-    for order in orders {
-        push(&mut text, format_args!("{}\n", line(order, names).trim_end()));
-    }
-    push(&mut text, format_args!("{}\n", counts(orders)));
-    text
+    lines.push(Line::default().dim(format!("by {}  flow {}{submitted}", run.username(), run.flow_id)));
+    let names = orders.iter().map(|order| width(&order.order_name)).max().unwrap_or_default();
+    lines.extend(orders.iter().map(|order| line(order, names, is_narrow)));
+    lines.push(Line::plain(counts(orders)));
+    lines
 }
 
-fn line(order: &OrderState, names: usize) -> String {
+fn line(order: &OrderState, names: usize, is_narrow: bool) -> Line {
     let time = order.elapsed().map_or_else(String::new, |seconds| format!("{seconds:.1} s"));
     let reused = order.reused_from.as_ref().map(|run| format!("in the run `{run}`"));
     let told = order.failure_reason.as_ref().or(reused.as_ref()).map(String::as_str).unwrap_or_default();
-    format!(
-        "{} {} {:<names$}  {:<9}  {:<9} {time:>10}  {told}",
-        sign(order.status),
-        order.order_num,
-        order.order_name,
-        order.execution_target.as_str(),
-        order.status.as_str(),
-    )
+    let own = style(order.status);
+    let own = if order.reused_from.is_some() { own.dimmed() } else { own };
+    let name = format!("{} {} {}", sign(order.status), order.order_num, pad(&order.order_name, names));
+    let line = Line::default().piece(name, own);
+    if is_narrow {
+        return line.then(format!(" {time:>7}  {told}"));
+    }
+    line.dim(format!("  {:<9}  ", order.execution_target.as_str()))
+        .piece(format!("{:<9}", order.status.as_str()), own)
+        .then(format!(" {time:>10}  {told}"))
 }
 
 /// `3 orders: 2 succeeded, 1 failed`.
@@ -99,9 +105,4 @@ pub(crate) fn counts(orders: &[OrderState]) -> String {
         .collect();
     let total = orders.len();
     format!("{total} {}: {}", if total == 1 { "order" } else { "orders" }, counted.join(", "))
-}
-
-/// Writing to a String cannot fail.
-fn push(text: &mut String, part: std::fmt::Arguments<'_>) {
-    let _infallible = text.write_fmt(part);
 }

@@ -7,6 +7,15 @@ use std::{
     time::{Duration, Instant},
 };
 
+use super::observe::Update;
+use crate::{
+    columns::{cut, pad, width as width_of},
+    signs::sign,
+    state::OrderState,
+    terminal::{NARROW, style, wants_colours},
+    times::duration,
+};
+use anstyle::Style;
 use common::{
     clock::Timestamp,
     ids::OrderNum,
@@ -15,21 +24,15 @@ use common::{
 use crossterm::{
     cursor::{MoveToColumn, MoveUp},
     queue,
-    style::{Attribute, Color, Print, ResetColor, SetAttribute, SetForegroundColor},
+    style::Print,
     terminal::{self, BeginSynchronizedUpdate, Clear, ClearType, EndSynchronizedUpdate},
 };
-use unicode_width::UnicodeWidthChar as _;
-
-use super::observe::Update;
-use crate::{output::wants_colours, signs::sign, state::OrderState, times::duration};
 
 /// Between two redraws at least: ten a second are as smooth as anybody sees.
 const BETWEEN: Duration = Duration::from_millis(100);
 /// A terminal whose size is not known.
 const SIZE: (u16, u16) = (80, 24);
-/// A terminal narrower than this has no column for the status, which the sign tells as well; and one narrower than the
-/// second none for the time.
-const NARROW: usize = 60;
+/// A terminal narrower than this has no column for the time.
 const VERY_NARROW: usize = 30;
 /// Longest name that has a column to itself.
 const LONGEST_NAME: usize = 40;
@@ -129,12 +132,11 @@ impl Line {
         if !colours {
             return queue!(out, Print(&self.text));
         }
-        match self.look {
-            Look::Status(status) => queue!(out, SetForegroundColor(colour(status)), Print(&self.text), ResetColor),
-            Look::Dim => {
-                queue!(out, SetAttribute(Attribute::Dim), Print(&self.text), SetAttribute(Attribute::Reset))
-            }
-        }
+        let style = match self.look {
+            Look::Status(status) => style(status),
+            Look::Dim => Style::new().dimmed(),
+        };
+        queue!(out, Print(style), Print(&self.text), Print(style.render_reset()))
     }
 }
 
@@ -150,7 +152,7 @@ fn frame(
     // One line for the total, and one for the cursor.
     let room = height.saturating_sub(2).max(1);
     let orders: Vec<&OrderState> = graph_order.iter().filter_map(|index| update.orders.get(*index)).collect();
-    let names = orders.iter().map(|order| columns(&order.order_name)).max().unwrap_or_default();
+    let names = orders.iter().map(|order| width_of(&order.order_name)).max().unwrap_or_default();
     let names = names.min(LONGEST_NAME).min((width / 3).max(8));
     let (groups, hidden) = fit(&orders, room);
     let mut lines: Vec<Line> = groups
@@ -264,41 +266,6 @@ fn graph_order(orders: &[OrderState]) -> Vec<usize> {
         }
     }
     sorted
-}
-
-/// How many columns of a terminal a text takes.
-fn columns(text: &str) -> usize {
-    text.chars().map(|char| char.width().unwrap_or_default()).sum()
-}
-
-fn pad(text: &str, width: usize) -> String {
-    format!("{text}{}", " ".repeat(width.saturating_sub(columns(text))))
-}
-
-fn cut(text: &str, width: usize) -> String {
-    if columns(text) <= width {
-        return text.to_owned();
-    }
-    let (mut kept, mut used) = (String::new(), 1);
-    for char in text.chars() {
-        used += char.width().unwrap_or_default();
-        if used > width {
-            break;
-        }
-        kept.push(char);
-    }
-    kept.push('…');
-    kept
-}
-
-const fn colour(status: Status) -> Color {
-    match status {
-        Status::Queued => Color::DarkGrey,
-        Status::Running => Color::Cyan,
-        Status::Ended(Outcome::Succeeded) => Color::Green,
-        Status::Ended(Outcome::Failed) => Color::Red,
-        Status::Ended(Outcome::TimedOut | Outcome::Cancelled) => Color::Yellow,
-    }
 }
 
 #[cfg(test)]

@@ -104,8 +104,10 @@ impl<'a> Watch<'a> {
                     Ok(update) => update,
                     // The run goes on whether it is seen or not: what is passing does not end the watching of hours.
                     Err(failure) if failure.code == Code::AwsFailed => {
-                        let since = *failing_since.get_or_insert_with(Instant::now);
-                        if since.elapsed() >= PATIENCE {
+                        if failing_since.is_none() {
+                            self.view.note(&format!("{}; the run goes on, looking again", failure.message))?;
+                        }
+                        if failing_since.get_or_insert_with(Instant::now).elapsed() >= PATIENCE {
                             return Err(failure);
                         }
                         tokio::time::sleep(PAUSE).await;

@@ -148,9 +148,11 @@ impl<'e> Observer<'e> {
 
     /// The orders that did not succeed, with their results.
     pub(crate) async fn failed(&self) -> Result<Vec<FailedOrder>, Failure> {
+        let never_started = state::never_started(&self.update.orders);
         let failed = self.update.orders.iter().filter(|order| order.status != Status::Ended(Outcome::Succeeded));
         let failed = futures::stream::iter(failed.cloned()).map(|state| async {
-            let result = self.stored.result(&state.order_num.into()).await?;
+            let has_none = never_started.contains(&state.order_num);
+            let result = if has_none { None } else { self.stored.result(&state.order_num.into()).await? };
             Ok::<_, Failure>(FailedOrder { state, result })
         });
         failed.buffered(PARALLEL).try_collect().await
@@ -175,10 +177,12 @@ impl<'e> Observer<'e> {
             self.sizes = sizes;
         }
         let reads_all = self.engine.kind == Kind::Embedded || self.update.orders.len() <= MANY;
+        let never_started = state::never_started(&self.update.orders);
         let is_new = |order: &&OrderState| {
             let outcome = order.status.outcome();
             outcome.is_some_and(|outcome| reads_all || outcome != Outcome::Succeeded)
                 && order.reused_from.is_none()
+                && !never_started.contains(&order.order_num)
                 && !self.told.contains(&order.order_num)
         };
         let ended: Vec<(OrderNum, Target)> =

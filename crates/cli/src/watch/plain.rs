@@ -7,7 +7,7 @@ use common::{status::Status, target::Target};
 use super::observe::{FailedOrder, Update};
 use crate::{
     signs::sign,
-    state::{Done, OrderState},
+    state::{Done, OrderState, never_started, together},
 };
 
 /// A change of one order.
@@ -31,8 +31,25 @@ pub(crate) fn change(order: &OrderState, last_line: Option<&String>) -> String {
     line
 }
 
-/// Why an order did not succeed, and its log.
-pub(crate) fn failure(text: &mut String, failed: &FailedOrder) {
+/// Why orders did not succeed, and their logs. Neighbours that did not start for one reason are told of together.
+pub(crate) fn failures(text: &mut String, failed: &[FailedOrder]) {
+    let never_started = never_started(failed.iter().map(|failed| &failed.state));
+    let alike = |one: &FailedOrder, next: &FailedOrder| {
+        let [one, next] = [&one.state, &next.state];
+        [one, next].iter().all(|order| never_started.contains(&order.order_num))
+            && (one.status, &one.failure_reason) == (next.status, &next.failure_reason)
+    };
+    for group in failed.chunk_by(alike) {
+        match group {
+            [first, .., last] => {
+                push(text, format_args!("\n── {}\n", together(&first.state, &last.state, group.len())));
+            }
+            _ => group.iter().for_each(|failed| failure(text, failed)),
+        }
+    }
+}
+
+fn failure(text: &mut String, failed: &FailedOrder) {
     let state = &failed.state;
     push(text, format_args!("\n── {} {}", state.order_name, state.status));
     if let Some(reason) = &state.failure_reason {

@@ -101,9 +101,7 @@ impl<'o> View<'o> {
         }
         self.output.event(&Event::Done { done })?;
         let mut text = String::new();
-        for failed in failed {
-            plain::failure(&mut text, failed);
-        }
+        plain::failures(&mut text, failed);
         text.push_str(&plain::summary(update, done));
         self.output.text(&text)
     }

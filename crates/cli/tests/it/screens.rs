@@ -1,5 +1,5 @@
-//! What a person sees of each verb: success, failure, nothing, a thousand orders. Without a terminal, so without colours;
-//! what the live view draws is pinned beside it.
+//! What a person sees of each verb: success, failure, nothing, a thousand orders, on a narrow terminal, with colours and
+//! without. What the live view draws is pinned beside it.
 
 use std::fs;
 
@@ -10,6 +10,7 @@ use crate::support::{
     aws_exe::{call, command},
     expect, job,
     job::Job,
+    terminal::Terminal,
 };
 
 /// Build, then tests, then a release; and a tolerated check.
@@ -366,6 +367,167 @@ async fn a_thousand_orders() {
          |                  ^ orders[0].timeout: must be at least 1, not 0
     ...
     "#);
+}
+
+#[tokio::test]
+async fn a_run_of_a_thousand_orders() {
+    let stack = Stack::start().await;
+    let mut job = job().order("build").cmds(["echo 'out of memory'; exit 9"]);
+    for number in 1..1_000 {
+        job = job.order(&format!("shard-{number:03}")).after(["build"]);
+    }
+    let run = stack.submit_as("r-1000", &job).await;
+    run.done().await;
+    let said = stack.call(&["status", "r-1000"]).await.steady();
+    let lines: Vec<&str> = said.lines().collect();
+    let (first, last) = (lines[..6].join("\n"), lines[lines.len() - 4..].join("\n"));
+    assert_eq!(lines.len(), 2 + 2 + 1_000 + 1 + 1);
+    insta::assert_snapshot!(format!("{first}\n...\n{last}"), @r"
+    exit 0
+    ── stdout
+    run r-1000  failed
+    by tester  flow tester:<trace>-exec  submitted <time>
+    ✗ 0001 build      lambda     failed <took>  command 1 of 1 exited with 9
+    ✗ 0002 shard-001  lambda     failed                `build` did not succeed
+    ...
+    ✗ 0999 shard-998  lambda     failed                `build` did not succeed
+    ✗ 1000 shard-999  lambda     failed                `build` did not succeed
+    1000 orders: 1000 failed
+    ── stderr
+    ");
+    insta::assert_snapshot!(stack.screen(&["graph", "r-1000"]).await, @r"
+    exit 0
+    ── stdout
+    r-1000: 1000 orders
+    └─ ✗ build                  lambda  failed  command 1 of 1 exited with 9
+     ↓ ✗ shard-001 … shard-999  lambda  failed  999 orders, `build` did not succeed
+    ── stderr
+    ");
+    let logs = stack.call(&["logs", "r-1000", "--failed"]).await;
+    insta::assert_snapshot!(logs.steady(), @r"
+    exit 0
+    ── stdout
+    out of memory
+    ── stderr
+    ── 0001 build failed: command 1 of 1 exited with 9
+    ── 999 orders failed: `build` did not succeed (shard-001 … shard-999)
+    ");
+    let watched = stack.call(&["status", "-f", "r-1000"]).await;
+    insta::assert_snapshot!(watched.stdout.lines().take(5).collect::<Vec<_>>().join("\n"), @r"
+    ── build failed: command 1 of 1 exited with 9
+    out of memory
+
+    ── 999 orders failed: `build` did not succeed (shard-001 … shard-999)
+    ");
+    insta::assert_snapshot!(watched.stdout.lines().last().unwrap_or_default(), @"the job failed: 1000 failed of 1000 orders");
+    assert_eq!(stack.call(&["events", "r-1000"]).await.stdout.lines().count(), 1_003);
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn on_a_terminal() {
+    let stack = Stack::start().await;
+    let run = stack.submit_as("r-4", &pipeline("echo 'no such table' >&2; exit 1")).await;
+    expect(&run, Failed, [("build", Succeeded), ("test", Failed), ("lint", Failed), ("release", Failed)]).await;
+    let see = async |terminal: Terminal, arguments: &[&str]| {
+        let said = terminal.call(stack.verb(arguments)).await;
+        let widest = said.stdout.lines().map(|line| plain(line).chars().count()).max().unwrap_or_default();
+        assert!(widest <= terminal.columns.into(), "{widest} columns of {}: {}", terminal.columns, said.shown());
+        said.steady().replace('\u{1b}', "␛")
+    };
+    let narrow = Terminal { columns: 48, colours: false };
+    insta::assert_snapshot!(see(narrow, &["status", "r-4"]).await, @r"
+    exit 0
+    ── stdout
+    run r-4  failed
+    by tester  flow tester:<trace>-exec  submitted…
+    ✓ 0001 build <took>
+    ✗ 0002 test <took>  command 2 of 2 exited w…
+    ✗ 0003 lint <took>  command 1 of 1 exited w…
+    ✗ 0004 release          `test` did not succeed
+    4 orders: 1 succeeded, 3 failed
+    ── stderr
+    ");
+    insta::assert_snapshot!(see(narrow, &["list"]).await, @r"
+    exit 0
+    ── stdout
+    r-4  failed     <time>  <took>  …
+    ── stderr
+    ");
+    insta::assert_snapshot!(see(narrow, &["events", "r-4", "release"]).await, @r"
+    exit 0
+    ── stdout
+    <time>  release  dependency_failed  `test` di…
+    ── stderr
+    ");
+    insta::assert_snapshot!(see(narrow, &["graph", "r-4"]).await, @r"
+    exit 0
+    ── stdout
+    r-4: 4 orders
+    ├─ ✓ build    lambda  succeeded <took>
+    │↓ ✗ test     lambda  failed     command 2 of 2…
+    │↓ ✗ release  lambda  failed     `test` did not…
+    └─ ✗ lint     lambda  failed     may fail, comm…
+    ── stderr
+    ");
+    let coloured = Terminal { columns: 100, colours: true };
+    insta::assert_snapshot!(see(coloured, &["status", "r-4"]).await, @r"
+    exit 0
+    ── stdout
+    ␛[1mrun r-4␛[0m␛[31m  failed␛[0m
+    ␛[2mby tester  flow tester:<trace>-exec  submitted <time>␛[0m
+    ␛[32m✓ 0001 build  ␛[0m␛[2m  lambda     ␛[0m␛[32msucceeded␛[0m <took>
+    ␛[31m✗ 0002 test   ␛[0m␛[2m  lambda     ␛[0m␛[31mfailed   ␛[0m <took>  command 2 of 2 exited with 1
+    ␛[31m✗ 0003 lint   ␛[0m␛[2m  lambda     ␛[0m␛[31mfailed   ␛[0m <took>  command 1 of 1 exited with 3
+    ␛[31m✗ 0004 release␛[0m␛[2m  lambda     ␛[0m␛[31mfailed   ␛[0m             `test` did not succeed
+    4 orders: 1 succeeded, 3 failed
+    ── stderr
+    ");
+    insta::assert_snapshot!(see(coloured, &["list"]).await, @r"
+    exit 0
+    ── stdout
+    r-4  ␛[31mfailed     ␛[0m␛[2m<time>  ␛[0m  <took>  tester
+    ── stderr
+    ");
+    insta::assert_snapshot!(see(coloured, &["events", "r-4", "release"]).await, @r"
+    exit 0
+    ── stdout
+    ␛[2m<time>  ␛[0mrelease  ␛[31mdependency_failed  failed     ␛[0m`test` did not succeed
+    ── stderr
+    ");
+    stack.job_file(&job().order("a").cmds(["true"]).order("b").after(["a"]));
+    insta::assert_snapshot!(see(coloured, &["explain", "job.json"]).await, @r"
+    exit 0
+    ── stdout
+    2 orders for tester, as many at once as the stack allows for each target
+    the whole job has 1h 00m, then what has not ended is timed out
+
+    ␛[1m0001 a␛[0m
+    ␛[2m  target    ␛[0mlambda (as it says)
+    ␛[2m  waits for ␛[0mnothing
+    ␛[2m  code      ␛[0mnone: commands alone
+    ␛[2m  runs      ␛[0m1 command
+    ␛[2m  reads     ␛[0mparameters /team/canary
+    ␛[2m  limits    ␛[0m10m 00s for its commands, 1h 00m to start, 10 s to stop
+    ␛[2m  at most   ␛[0m0.0203 USD
+
+    ␛[1m0002 b␛[0m
+    ␛[2m  target    ␛[0mlambda (as it says)
+    ␛[2m  waits for ␛[0ma
+    ␛[2m  code      ␛[0mnone: commands alone
+    ␛[2m  runs      ␛[0m1 command
+    ␛[2m  reads     ␛[0mparameters /team/canary
+    ␛[2m  limits    ␛[0m10m 00s for its commands, 1h 00m to start, 10 s to stop
+    ␛[2m  at most   ␛[0m0.0203 USD
+
+    at most 0.0457 USD if every order takes all its time: list prices of us-east-1, default machines
+    ── stderr
+    ");
+}
+
+/// A line without what the terminal takes for colours.
+fn plain(line: &str) -> String {
+    regex_lite::Regex::new("\u{1b}\\[[0-9;]*m").unwrap().replace_all(line, "").into_owned()
 }
 
 #[tokio::test]

@@ -9,6 +9,7 @@ use crate::support::{
     aws_exe::{Said, call, command},
     job,
     job::Job,
+    terminal::Terminal,
 };
 
 /// A build, a test that needs a file, a check that may fail, and a release; each notes that it ran.
@@ -24,12 +25,6 @@ fn pipeline(starts: &StartLog, check: &str) -> Job {
         .cmds([starts.start(), "echo released".to_owned()])
 }
 
-impl Stack {
-    fn write_job(&self, job: &Job) {
-        fs::write(self.path("job.json"), job.document().to_string()).unwrap();
-    }
-}
-
 fn result(said: &Said) -> Value {
     serde_json::from_str(said.stdout.lines().last().unwrap()).unwrap()
 }
@@ -43,7 +38,7 @@ async fn from_a_failure_to_a_success_without_running_twice() {
         lines.sort();
         assert_eq!(lines.len(), expected.len(), "{lines:?} and not {expected:?}");
     };
-    stack.write_job(&pipeline(&starts, "echo 'no table' >&2; exit 4"));
+    stack.job_file(&pipeline(&starts, "echo 'no table' >&2; exit 4"));
     assert_eq!(stack.call(&["explain", "job.json"]).await.code, 0);
     assert_eq!(stack.call(&["submit", "job.json", "--run-id", "r-1", "--wait"]).await.code, 1);
     ran(&["build", "test"]);
@@ -56,7 +51,7 @@ async fn from_a_failure_to_a_success_without_running_twice() {
     ── 0003 release failed: `test` did not succeed
     ");
 
-    stack.write_job(&pipeline(&starts, "true"));
+    stack.job_file(&pipeline(&starts, "true"));
     let said = stack.call(&["rerun", "r-1", "job.json", "--failed", "--run-id", "r-2", "--wait"]).await;
     insta::assert_snapshot!(said.steady(), @r"
     exit 0
@@ -126,7 +121,6 @@ async fn the_same_on_one_machine() {
     assert_eq!(run().await.code, 0);
 }
 
-/// The live view needs a terminal: `script` of util-linux makes one.
 #[cfg(target_os = "linux")]
 #[tokio::test]
 async fn a_terminal_gets_the_live_view() {
@@ -134,28 +128,14 @@ async fn a_terminal_gets_the_live_view() {
     let job = job().order("a").cmds(["echo begun; sleep 1.2; echo ended"]).order("b").after(["a"]);
     fs::write(folder.path().join("job.json"), job.document().to_string()).unwrap();
     for colours in [true, false] {
-        let mut run = command(folder.path(), &["run", "job.json"]);
-        let binary = crate::support::aws_exe::BINARY;
-        let arguments: Vec<String> =
-            run.get_args().map(|argument| format!("'{}'", argument.to_str().unwrap())).collect();
-        let typed = format!("stty rows 30 cols 70; {binary} {}", arguments.join(" "));
-        let mut script = std::process::Command::new("script");
-        script.args(["-qec", &typed, "/dev/null"]).current_dir(folder.path());
-        script.envs(run.get_envs().filter_map(|(name, value)| Some((name, value?)))).env("TERM", "xterm");
-        script.stdin(std::process::Stdio::null()).stdout(std::process::Stdio::piped());
-        script.stderr(std::process::Stdio::piped());
-        if !colours {
-            script.env("NO_COLOR", "1");
-        }
-        run = script;
         let began = std::time::Instant::now();
-        let said = call(run).await;
+        let said = Terminal { columns: 70, colours }.call(command(folder.path(), &["run", "job.json"])).await;
         let took = began.elapsed();
         assert_eq!(said.code, 0, "{}", said.shown());
         // Drawn in place, and never more than ten times a second.
         let frames = said.stdout.matches("\u{1b}[?2026h").count();
         assert!(frames > 2 && frames as u64 <= 10 * (took.as_secs() + 1), "{frames} frames in {took:?}");
-        assert_eq!(said.stdout.contains("\u{1b}[38;5;10m"), colours, "{:?}", said.stdout);
+        assert_eq!(said.stdout.contains("\u{1b}[32m✓ a"), colours, "{:?}", said.stdout);
         let wide = said.stdout.lines().map(|line| line.rsplit('\u{1b}').next().unwrap_or(line));
         assert!(wide.clone().all(|line| line.chars().count() <= 76), "{:?}", wide.max_by_key(|line| line.len()));
         assert!(said.stdout.contains("2 of 2 ended"), "{:?}", said.stdout);

@@ -7,19 +7,14 @@ use serde_json::{Value, json};
 
 use crate::support::{
     Stack, StartLog,
-    aws_exe::{Said, call},
+    aws_exe::{Said, Speaking, call},
     faults::at,
     job,
-    job::Job,
     stack::INTERNAL,
+    wait,
 };
 
 impl Stack {
-    /// Writes a job into the folder in which verbs are called.
-    fn job_file(&self, job: &Job) {
-        fs::write(self.path("job.json"), job.document().to_string()).unwrap();
-    }
-
     /// How many runs there are.
     async fn runs(&self) -> usize {
         let said = self.call(&["list", "--json"]).await;
@@ -115,6 +110,30 @@ async fn a_run_that_is_still_being_submitted_is_waited_for() {
     stack.job_file(&job().order("a"));
     let said = stack.submits(&["--wait"]).await;
     assert_eq!((said.code, stack.runs().await), (0, 1), "{}", said.shown());
+}
+
+#[tokio::test]
+async fn watching_goes_on_through_calls_that_fail() {
+    let stack = Stack::start().record().await;
+    let gate = stack.path("go");
+    let held = format!("until [ -e '{}' ]; do sleep 0.02; done", gate.display());
+    stack.submit_as("watched", &job().order("a").cmds([held])).await;
+    let watching = Speaking::start(stack.verb(&["status", "-f", "watched"]));
+    watching.until_stderr("▸ a running").await;
+    // More often than the SDK tries by itself.
+    let times = 8;
+    let item = at("dynamodb", "GetItem").by("client").about("lock:watched");
+    stack.script(&json!([Value::from(item.times(times).refused("InternalServerError"))])).await;
+    wait::until("the calls to fail", async || {
+        let failed = |call: &Value| call["operation"] == "GetItem" && call["outcome"]["status"] == 500;
+        (stack.recorded().iter().filter(|call| failed(call)).count() as u64 == times).then_some(())
+    })
+    .await;
+    fs::write(gate, "").unwrap();
+    let said = watching.end().await;
+    assert_eq!(said.code, 0, "{}", said.shown());
+    assert!(said.stdout.ends_with("the job succeeded: 1 succeeded of 1 order\n"), "{}", said.shown());
+    assert_eq!(said.stderr.matches("looking again").count(), 1, "{}", said.shown());
 }
 
 #[tokio::test]

@@ -22,15 +22,12 @@ mod window;
 #[cfg(test)]
 mod tests;
 
-use std::{
-    fmt::Write as _,
-    io::{self, IsTerminal as _},
-    ops::Range,
-};
+use std::{fmt::Write as _, ops::Range};
 
-use common::{env::Environment, text::sentence};
+use common::text::sentence;
 
 use super::source::{Line, Source};
+use crate::terminal::Look;
 use window::{Window, width};
 
 /// Most problems shown: a screen or two.
@@ -53,24 +50,10 @@ pub(crate) struct Style {
 
 impl Style {
     /// As standard error can show it.
-    pub(crate) fn of_stderr(environment: &Environment) -> Self {
-        let is_terminal = io::stderr().is_terminal();
-        // https://no-color.org: any value that is not empty.
-        let colour = is_terminal && environment.get("NO_COLOR").is_none();
-        Self { colour, width: if is_terminal { terminal_width() } else { UNKNOWN } }
+    pub(crate) fn of_stderr() -> Self {
+        let Look { width, colour } = Look::of_stderr();
+        Self { colour, width: width.unwrap_or(UNKNOWN) }
     }
-}
-
-#[cfg(feature = "local")]
-fn terminal_width() -> usize {
-    // A terminal that nobody told its size says 0.
-    crossterm::terminal::size().ok().filter(|(columns, _)| *columns > 0).map_or(UNKNOWN, |(columns, _)| columns.into())
-}
-
-/// Nothing that draws on terminals is in the image.
-#[cfg(not(feature = "local"))]
-fn terminal_width() -> usize {
-    UNKNOWN
 }
 
 /// A problem and its place in the text.

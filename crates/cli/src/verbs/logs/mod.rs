@@ -13,7 +13,7 @@
 mod order;
 mod printer;
 
-use std::time::Duration;
+use std::{collections::HashMap, time::Duration};
 
 use common::{
     env::Environment,
@@ -24,7 +24,13 @@ use common::{
 use serde_json::json;
 
 use crate::{
-    args::LogsArgs, engine::Engine, exit::Exit, failure::Failure, lookup::Run, output::Output, state::OrderState,
+    args::LogsArgs,
+    engine::Engine,
+    exit::Exit,
+    failure::Failure,
+    lookup::Run,
+    output::Output,
+    state::{OrderState, never_started},
     stored::Stored,
 };
 use order::OrderLog;
@@ -125,6 +131,7 @@ impl<'r> Reader<'r> {
         if ended {
             self.learn_reasons().await?;
         }
+        let together = self.take_those_that_never_started();
         let sizes = self.stored.sizes(self.only).await?;
         for order in self.orders.iter_mut().filter(|order| !order.finished) {
             if self.failed && order.state.status == Status::Ended(Outcome::Succeeded) {
@@ -133,15 +140,38 @@ impl<'r> Reader<'r> {
                 order.advance(&self.stored, &sizes, &mut self.printer).await?;
             }
         }
+        for group in together {
+            self.printer.headers(&group)?;
+        }
         Ok(())
+    }
+
+    /// Neighbours that will never have a log for one reason, to be told of together. Nothing more is to be done about them.
+    fn take_those_that_never_started(&mut self) -> Vec<Vec<OrderState>> {
+        if self.only.is_some() {
+            return Vec::new();
+        }
+        let never_started = never_started(self.orders.iter().map(|order| &order.state));
+        let waits = |order: &OrderLog| !order.finished && never_started.contains(&order.state.order_num);
+        let alike = |one: &OrderLog, next: &OrderLog| {
+            let [of_one, of_next] = [one, next].map(|order| (order.state.status, &order.state.failure_reason));
+            waits(one) && waits(next) && of_one == of_next
+        };
+        let groups = self.orders.chunk_by_mut(alike).filter(|group| group.len() > 1);
+        let take = |order: &mut OrderLog| {
+            order.finished = true;
+            order.state.clone()
+        };
+        groups.map(|group| group.iter_mut().map(take).collect()).collect()
     }
 
     /// Why orders that ended meanwhile did not succeed.
     async fn learn_reasons(&mut self) -> Result<(), Failure> {
         let rows = self.run.orders().await?;
+        let mut reasons: HashMap<OrderNum, String> =
+            rows.into_iter().filter_map(|row| Some((row.order_num, row.failure_reason?))).collect();
         for order in &mut self.orders {
-            let row = rows.iter().find(|row| row.order_num == order.state.order_num);
-            order.state.failure_reason = row.and_then(|row| row.failure_reason.clone());
+            order.state.failure_reason = reasons.remove(&order.state.order_num);
         }
         Ok(())
     }

@@ -7,7 +7,7 @@ use common::{aws::AwsError, ids::OrderNum, status::Status};
 use crate::{
     failure::Failure,
     output::{Event, Output},
-    state::OrderState,
+    state::{OrderState, together},
 };
 
 /// Bytes of a line that are held until it is complete. A longer one is broken.
@@ -81,6 +81,21 @@ impl<'o> Printer<'o> {
         };
         let again = order.reused_from.as_ref().map_or_else(String::new, |run| format!(", in the run `{run}`"));
         Ok(self.output.note(&format!("── {} {} {}{again}{reason}", order.order_num, order.order_name, order.status))?)
+    }
+
+    /// That several orders have no logs, and why.
+    pub(crate) fn headers(&mut self, orders: &[OrderState]) -> Result<(), Stopped> {
+        if self.output.is_json() {
+            for order in orders {
+                self.header(order, false)?;
+            }
+            return Ok(());
+        }
+        self.shown = None;
+        match orders {
+            [first, .., last] => self.note(&format!("── {}", together(first, last, orders.len()))),
+            _ => Ok(()),
+        }
     }
 
     /// Something about a log.

@@ -32,7 +32,7 @@ fn drawn(update: &Update, width: usize, height: usize) -> String {
     let now = began.plus(Duration::from_secs(72));
     let lines = frame(update, &graph_order(&update.orders), began, now, width, height);
     assert!(lines.len() < height.max(3), "{} lines on a screen of {height}", lines.len());
-    assert!(lines.iter().all(|line| columns(&line.text) <= width), "{lines:#?} within {width}");
+    assert!(lines.iter().all(|line| width_of(&line.text) <= width), "{lines:#?} within {width}");
     lines.into_iter().map(|line| line.text + "\n").collect()
 }
 

@@ -1,6 +1,7 @@
 //! The binary as a person calls it: arguments in, exit code and output out.
 
 use std::{
+    fs,
     io::Read,
     path::Path,
     process::{Child, Command, Stdio},
@@ -13,7 +14,7 @@ use nix::{
     unistd::Pid,
 };
 
-use super::{Stack, canary, wait};
+use super::{Stack, canary, job::Job, wait};
 
 /// The binary under test.
 pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_aws-exe");
@@ -61,6 +62,11 @@ pub(crate) fn command(folder: &Path, arguments: &[&str]) -> Command {
 }
 
 impl Stack {
+    /// Writes a job as `job.json` into the folder in which verbs are called.
+    pub(crate) fn job_file(&self, job: &Job) {
+        fs::write(self.path("job.json"), job.document().to_string()).unwrap();
+    }
+
     /// A call of a verb that speaks to this stack.
     pub(crate) fn verb(&self, arguments: &[&str]) -> Command {
         let mut command = command(self.marker(), arguments);

@@ -1,7 +1,5 @@
 //! HTTP below the SDKs.
 
-use std::time::Duration;
-
 use common::http::Http;
 use serde_json::Value;
 use tokio::{
@@ -9,7 +7,7 @@ use tokio::{
     net::TcpStream,
 };
 
-use super::{canary::TEST_CLIENT, stack::Stack};
+use super::{canary::TEST_CLIENT, stack::Stack, wait};
 
 /// An answer.
 #[derive(Debug)]
@@ -30,7 +28,7 @@ impl Answer {
 
 /// Sends one request.
 pub(crate) async fn send(method: &str, url: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
-    let http = Http::new(Duration::from_secs(60)).unwrap();
+    let http = Http::new(wait::LIMIT).unwrap();
     let headers = [headers, &[TEST_CLIENT]].concat();
     let answer = http.send(method, url, &headers, body.to_vec()).await.unwrap();
     Answer { status: answer.status, body: answer.body.to_vec() }

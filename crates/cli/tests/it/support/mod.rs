@@ -17,6 +17,7 @@ pub(crate) mod scan;
 mod screens;
 pub(crate) mod stack;
 pub(crate) mod start_log;
+pub(crate) mod terminal;
 pub(crate) mod wait;
 
 pub(crate) use collector::Collector;

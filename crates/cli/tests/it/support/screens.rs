@@ -10,6 +10,7 @@ use super::{Stack, aws_exe::Said};
 static CHANGING: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
     [
         (r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ", "<time>"),
+        (r"\b\d\d:\d\d:\d\d\b", "<time>"),
         (r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", "<uuid>"),
         (r"tester:[0-9a-f]{8}-", "tester:<trace>-"),
         (r"http://127\.0\.0\.1:\d+", "<endpoint>"),

@@ -4,7 +4,7 @@ use unicode_width::UnicodeWidthChar as _;
 
 /// Columns that a terminal needs at most. Characters that join others into one need fewer together than alone; only
 /// variation selectors make what they follow wider (<https://www.unicode.org/reports/tr51/#Emoji_Variation_Sequences>).
-pub(super) fn width(text: &str) -> usize {
+pub(crate) fn width(text: &str) -> usize {
     text.chars().map(columns).sum()
 }
 
@@ -13,7 +13,7 @@ fn columns(char: char) -> usize {
 }
 
 /// A text that is no wider, cut at its end if need be.
-pub(super) fn cut(text: &str, most: usize) -> String {
+pub(crate) fn cut(text: &str, most: usize) -> String {
     match most.checked_sub(1) {
         _ if width(text) <= most => text.to_owned(),
         Some(rest) => format!("{}…", prefix(text, rest)),
@@ -21,8 +21,13 @@ pub(super) fn cut(text: &str, most: usize) -> String {
     }
 }
 
+/// A text with spaces behind it, so that it is at least so wide.
+pub(crate) fn pad(text: &str, least: usize) -> String {
+    format!("{text}{}", " ".repeat(least.saturating_sub(width(text))))
+}
+
 /// The longest beginning that is no wider.
-pub(super) fn prefix(text: &str, most: usize) -> &str {
+pub(crate) fn prefix(text: &str, most: usize) -> &str {
     let mut left = most;
     let end = text.char_indices().find(|(_, char)| match left.checked_sub(columns(*char)) {
         Some(rest) => {
