@@ -26,6 +26,8 @@ use crate::{
 const KEPT: Duration = Duration::from_secs(86_400);
 /// Most bytes of commands in a row: an item of 400 KB is refused, and the bundle holds them whole.
 const MAX_CMDS_BYTES: usize = 64 * 1024;
+/// Most bytes of names that an order waits for: an order may wait for 9,998, and a name have 128 bytes. The plan has all.
+const MAX_DEPENDENCIES_BYTES: usize = 192 * 1024;
 
 #[derive(Serialize)]
 struct Row<'a> {
@@ -42,7 +44,7 @@ struct Row<'a> {
     execution_target: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     git_b64: Option<String>,
-    dependencies: Vec<&'a str>,
+    dependencies: Vec<String>,
     must_succeed: bool,
     timeout: u64,
     status: &'a str,
@@ -71,13 +73,17 @@ pub fn rows(job: &Job, plan: &Plan, bucket: &str) -> Result<Vec<Item>, AwsError>
             trace_id: plan.trace_id.as_str(),
             flow_id: &plan.flow_id,
             order_name: order.name.as_str(),
-            cmds: shortened(&order.cmds),
+            cmds: shortened(&order.cmds, MAX_CMDS_BYTES, "more commands, whole in the order's bundle"),
             queue_id: &order.queue_id,
             s3_location: format!("s3://{bucket}/{}", keys::bundle(&plan.run_id, number)),
             callback_url: keys::result(&plan.run_id, number),
             execution_target: order.target.as_str(),
             git_b64: git_b64(job, order),
-            dependencies: order.dependencies.iter().map(|d| job.orders[usize::from(*d)].name.as_str()).collect(),
+            dependencies: shortened(
+                &order.dependencies.iter().map(|d| job.orders[usize::from(*d)].name.as_str()).collect::<Vec<_>>(),
+                MAX_DEPENDENCIES_BYTES,
+                "more orders",
+            ),
             must_succeed: order.must_succeed,
             timeout: order.timeout,
             status: planned.initial_status().as_str(),
@@ -106,17 +112,17 @@ fn git_b64(job: &Job, order: &crate::order::Order) -> Option<String> {
     Some(BASE64_STANDARD.encode(git.to_string()))
 }
 
-fn shortened(cmds: &[String]) -> Vec<String> {
-    let mut room = MAX_CMDS_BYTES;
+/// As many of the texts as there is room for, then how many are left out.
+fn shortened<T: AsRef<str>>(texts: &[T], mut room: usize, rest: &str) -> Vec<String> {
     let mut kept = Vec::new();
-    for (index, command) in cmds.iter().enumerate() {
+    for (index, text) in texts.iter().map(AsRef::as_ref).enumerate() {
         // The three bytes are DynamoDB's overhead of a list element.
-        let Some(left) = room.checked_sub(command.len() + 3) else {
-            kept.push(format!("… {} more commands, whole in the order's bundle", cmds.len() - index));
+        let Some(left) = room.checked_sub(text.len() + 3) else {
+            kept.push(format!("… {} {rest}", texts.len() - index));
             break;
         };
         room = left;
-        kept.push(command.clone());
+        kept.push(text.to_owned());
     }
     kept
 }
@@ -289,13 +295,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_row_stays_far_below_the_limit() {
-        let many = vec!["x".repeat(60_000); 50];
-        let kept = shortened(&many);
-        assert_eq!(kept.len(), 2);
-        assert_eq!(kept[1], "… 49 more commands, whole in the order's bundle");
-        assert_eq!(shortened(&["a".to_owned(), "b".to_owned()]), ["a", "b"]);
+    fn what_does_not_fit_is_counted() {
+        let long = vec!["x".repeat(60_000); 50];
+        let kept = shortened(&long, 64 * 1024, "more");
+        assert_eq!((kept.len(), kept[1].as_str()), (2, "… 49 more"));
+        assert_eq!(shortened(&["a", "b"], 8, "more"), ["a", "b"]);
+        assert_eq!(shortened(&["a", "b"], 7, "more"), ["a", "… 1 more"]);
         let small = vec![String::new(); 100_000];
-        assert!(shortened(&small).len() < 30_000);
+        assert!(shortened(&small, 64 * 1024, "more").len() < 30_000);
     }
 }
