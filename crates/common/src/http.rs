@@ -2,7 +2,12 @@
 //! repositories. They use the SDK's own TLS and proxy settings. Redirections are answers like any other: nobody follows
 //! them.
 
-use std::{error::Error, path::Path, time::Duration};
+use std::{
+    error::Error,
+    path::Path,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use aws_sdk_s3::primitives::{ByteStream, Length};
 use aws_smithy_http_client::default_connector;
@@ -22,6 +27,29 @@ const MAX_ANSWER_BYTES: usize = 8 * 1024 * 1024;
 #[derive(Clone, Debug)]
 pub struct Http {
     connector: SharedHttpConnector,
+}
+
+/// A client that is built when it is first needed and then kept, with its connections. Clones share it.
+#[derive(Clone, Debug)]
+pub struct LazyHttp {
+    read_timeout: Duration,
+    http: Arc<OnceLock<Http>>,
+}
+
+impl LazyHttp {
+    /// One whose requests wait so long for an answer.
+    pub fn new(read_timeout: Duration) -> Self {
+        Self { read_timeout, http: Arc::default() }
+    }
+
+    /// The client.
+    pub fn get(&self) -> Result<&Http, HttpError> {
+        if let Some(http) = self.http.get() {
+            return Ok(http);
+        }
+        let http = Http::new(self.read_timeout)?;
+        Ok(self.http.get_or_init(|| http))
+    }
 }
 
 /// A request that got no answer. The URL is not in it: a signed one is a secret.

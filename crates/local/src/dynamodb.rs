@@ -22,16 +22,22 @@ pub(crate) const BODY_LIMIT: usize = 16 * 1024 * 1024;
 #[derive(Clone)]
 pub(crate) struct DynamoDb {
     database: Database,
+    /// Whether answers say what they would cost.
+    counts_units: bool,
 }
+
+/// Capacity units that a call took, beside its answer.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Units(pub(crate) f64);
 
 impl DynamoDb {
     /// Opens the file, or an empty database in memory.
-    pub(crate) fn open(path: Option<&Path>) -> Result<Self, DynoxideError> {
+    pub(crate) fn open(path: Option<&Path>, counts_units: bool) -> Result<Self, DynoxideError> {
         let database = match path {
             Some(path) => Database::new(&path.to_string_lossy())?,
             None => Database::memory()?,
         };
-        Ok(Self { database })
+        Ok(Self { database, counts_units })
     }
 
     /// Makes those of the stack's tables that are not there.
@@ -87,9 +93,21 @@ impl DynamoDb {
         let this = self.clone();
         let name = operation.to_owned();
         // SQLite blocks; a hop to another thread costs a few microseconds.
-        let result = tokio::task::spawn_blocking(move || this.dispatch(&name, &body)).await;
-        match result {
-            Ok(Ok(body)) => respond(StatusCode::OK, "application/x-amz-json-1.0", body),
+        let result = tokio::task::spawn_blocking(move || {
+            if this.counts_units {
+                this.dispatch_and_count(&name, &body)
+            } else {
+                this.dispatch(&name, &body).map(|answer| (answer, None))
+            }
+        });
+        match result.await {
+            Ok(Ok((body, units))) => {
+                let mut response = respond(StatusCode::OK, "application/x-amz-json-1.0", body);
+                if let Some(units) = units {
+                    response.extensions_mut().insert(Units(units));
+                }
+                response
+            }
             Ok(Err(DynoxideError::UnsupportedCapability(_))) => {
                 ApiError::unknown_operation(Service::DynamoDb, operation).respond(Service::DynamoDb)
             }
@@ -146,6 +164,26 @@ impl DynamoDb {
             }
         }
         Ok(())
+    }
+
+    /// As [`Self::dispatch`], with the capacity units of all tables and indexes.
+    fn dispatch_and_count(&self, operation: &str, body: &[u8]) -> Result<(Vec<u8>, Option<f64>), DynoxideError> {
+        const ASKS: &str = "ReturnConsumedCapacity";
+        let request = serde_json::from_slice::<Value>(body).ok().filter(|request| {
+            // Whoever asks by themselves gets what they asked for.
+            ["PutItem", "UpdateItem", "DeleteItem", "GetItem", "Query", "BatchWriteItem"].contains(&operation)
+                && request.is_object()
+                && request.get(ASKS).is_none()
+        });
+        let Some(mut request) = request else { return Ok((self.dispatch(operation, body)?, None)) };
+        request[ASKS] = "TOTAL".into();
+        let answer = self.dispatch(operation, request.to_string().as_bytes())?;
+        let Ok(Value::Object(mut fields)) = serde_json::from_slice(&answer) else { return Ok((answer, None)) };
+        let consumed = fields.remove("ConsumedCapacity").unwrap_or_default();
+        // Of a batch a list, table by table.
+        let each = consumed.as_array().map_or(std::slice::from_ref(&consumed), Vec::as_slice);
+        let units = each.iter().filter_map(|table| table["CapacityUnits"].as_f64()).sum();
+        Ok((Value::Object(fields).to_string().into_bytes(), Some(units)))
     }
 
     fn dispatch(&self, operation: &str, body: &[u8]) -> Result<Vec<u8>, DynoxideError> {

@@ -359,6 +359,7 @@ mod tests {
             signer: None,
             parent: None,
             starts: None,
+            bytes: 0,
             running: None,
         }
     }

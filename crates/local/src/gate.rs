@@ -5,7 +5,7 @@ use std::{future::Future, time::Duration};
 use serde_json::Value;
 
 use crate::{
-    dynamodb::DynamoDb,
+    dynamodb::{DynamoDb, Units},
     errors::{ApiError, ErrorCode},
     faults::{self, Action, Faults},
     record::{Call, Outcome, Recorder},
@@ -65,10 +65,10 @@ impl Gate {
         let lost = |done: &Response| Outcome { code: Some(action.name().to_owned()), ..outcome(done) };
         // What came of it says more than that it was held up.
         let late = |done: &Response| {
-            let Outcome { status, code } = outcome(done);
-            Outcome { status, code: code.or_else(|| Some(action.name().to_owned())) }
+            let Outcome { status, code, units } = outcome(done);
+            Outcome { units, status, code: code.or_else(|| Some(action.name().to_owned())) }
         };
-        let nothing = || Outcome { status: 0, code: Some(action.name().to_owned()) };
+        let nothing = || Outcome { status: 0, code: Some(action.name().to_owned()), units: None };
         match &action {
             Action::ErrorBefore { code, status } => Ok(self.refuse(call, code, *status)),
             Action::Throttle => Ok(self.refuse(call, faults::throttle(call.service), None)),
@@ -182,7 +182,7 @@ impl Gate {
             _ => {}
         }
         let code = action.as_ref().map(|action| action.name().to_owned());
-        self.recorder.record(call, None, &Outcome { status: 202, code });
+        self.recorder.record(call, None, &Outcome { status: 202, code, units: None });
         action.map_or_else(|| vec![Duration::ZERO], |action| action.arrivals(call))
     }
 }
@@ -212,7 +212,8 @@ fn starts(call: &Call, response: &Response) -> Option<String> {
 /// Status and error name of a response.
 fn outcome(response: &Response) -> Outcome {
     let code = response.extensions().get::<ErrorCode>().map(|code| code.0.clone());
-    Outcome { status: response.status().as_u16(), code: code.or_else(|| code_in_xml(response)) }
+    let units = response.extensions().get::<Units>().map(|units| units.0);
+    Outcome { status: response.status().as_u16(), code: code.or_else(|| code_in_xml(response)), units }
 }
 
 /// `s3s` writes its errors itself, as XML that is wholly in memory.

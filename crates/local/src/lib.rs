@@ -173,9 +173,9 @@ impl Folder {
     }
 
     /// DynamoDB with the stack's tables.
-    fn open_dynamodb(&self, stack: &Stack) -> Result<DynamoDb, StartError> {
+    fn open_dynamodb(&self, stack: &Stack, counts_units: bool) -> Result<DynamoDb, StartError> {
         let database = self.durable_sub("dynamodb")?.map(|dir| dir.join("tables.sqlite"));
-        let dynamodb = DynamoDb::open(database.as_deref()).map_err(|error| StartError::Damaged {
+        let dynamodb = DynamoDb::open(database.as_deref(), counts_units).map_err(|error| StartError::Damaged {
             path: database.clone().unwrap_or_default(),
             reason: error.to_string(),
         })?;
@@ -223,7 +223,7 @@ impl EmbeddedAws {
         let timeline = Timeline::new(clock);
         let stack = Stack::embedded();
         let sessions = Arc::new(Sessions::new());
-        let dynamodb = folder.open_dynamodb(&stack)?;
+        let dynamodb = folder.open_dynamodb(&stack, options.record.is_some())?;
         let record = options.record.unwrap_or_default();
         let recorder = Recorder::new(clock, Some(record.as_path()).filter(|path| !path.as_os_str().is_empty()))
             .map_err(StartError::files(&record))?;

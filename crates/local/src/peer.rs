@@ -4,10 +4,41 @@
 //! signed. For the record, and for faults that kill the caller, the kernel knows better. Only on Linux; elsewhere such
 //! a call counts as the client's.
 
-use std::{fs, net::SocketAddr, path::Path};
+use std::{
+    fs,
+    net::SocketAddr,
+    path::Path,
+    sync::{Arc, OnceLock},
+};
+
+use crate::lambda::process::Running;
+
+/// The other end of a connection.
+#[derive(Debug)]
+pub(crate) struct Peer {
+    address: SocketAddr,
+    /// Whose it is, once that was found: a connection does not change hands.
+    owner: OnceLock<Arc<Running>>,
+}
+
+impl Peer {
+    /// The one with this address.
+    pub(crate) fn at(address: SocketAddr) -> Self {
+        Self { address, owner: OnceLock::new() }
+    }
+
+    /// Whose it is; `find` tells who has the socket with an inode. `port` is ours.
+    pub(crate) fn owner(&self, port: u16, find: impl FnOnce(u64) -> Option<Arc<Running>>) -> Option<Arc<Running>> {
+        if self.owner.get().is_none() {
+            let found = find(socket(self.address, port)?)?;
+            return Some(Arc::clone(self.owner.get_or_init(|| found)));
+        }
+        self.owner.get().cloned()
+    }
+}
 
 /// The inode of the socket that connects `peer` to our port.
-pub(crate) fn socket(peer: SocketAddr, port: u16) -> Option<u64> {
+fn socket(peer: SocketAddr, port: u16) -> Option<u64> {
     // The kernel writes the table while connections come and go, and may leave out one; hardly twice in a row.
     (0..3).find_map(|_| inode(&fs::read_to_string("/proc/net/tcp").ok()?, peer.port(), port))
 }

@@ -36,18 +36,24 @@ pub(crate) struct Call {
     pub(crate) parent: Option<String>,
     /// Request id of the invocation that it starts, where that is known before.
     pub(crate) starts: Option<String>,
+    /// Bytes of the request's body, where a service takes them one by one: DynamoDB, S3, and what else speaks JSON.
+    pub(crate) bytes: u64,
     /// The calling environment, for faults that kill it.
     pub(crate) running: Option<Arc<Running>>,
 }
 
 /// How a call ended.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Outcome {
     /// HTTP status of the answer.
     pub status: u16,
     /// The error's name, or what a fault did to the call.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub code: Option<String>,
+    /// Capacity units that DynamoDB would bill, indexes included; where calls are recorded to a file, and for those that
+    /// succeed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub units: Option<f64>,
 }
 
 /// A call that was made.
@@ -69,6 +75,9 @@ pub struct Recorded<'a> {
     /// Function role or `client` that signed the URL, for a presigned one: AWS takes the call for its.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub signer: Option<&'a str>,
+    /// Bytes of its body, if it has any that count.
+    #[serde(skip_serializing_if = "is_none")]
+    pub bytes: u64,
     /// How it ended.
     pub outcome: &'a Outcome,
     /// Request id of the invocation that the caller was in; for a delivery, of the invocation that caused it.
@@ -77,6 +86,11 @@ pub struct Recorded<'a> {
     /// What it started: request id of an invocation, ARN of an execution, id of a build or command.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub starts: Option<&'a str>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
+fn is_none(bytes: &u64) -> bool {
+    *bytes == 0
 }
 
 /// How often a function called an operation.
@@ -131,6 +145,7 @@ impl Recorder {
             operation: &call.operation,
             key: &call.key,
             signer: call.signer,
+            bytes: call.bytes,
             outcome,
             parent: call.parent.as_deref(),
             starts: starts.or(call.starts.as_deref()),

@@ -32,7 +32,7 @@ use crate::{
     gate::{Gate, Portion},
     http_api,
     lambda::{Lambda, SYNC_PAYLOAD_LIMIT, api::Target, launch::RUNTIME_PATH, process::Running, queue::Queue},
-    peer,
+    peer::Peer,
     record::{CLIENT, Call},
     s3,
     secrets::Secrets,
@@ -118,8 +118,9 @@ async fn connection(stream: TcpStream, peer: SocketAddr, services: Arc<Services>
         return;
     }
     let stream = services.capture.of(stream);
+    let peer = Arc::new(Peer::at(peer));
     let service = service_fn(move |request| {
-        let services = Arc::clone(&services);
+        let (services, peer) = (Arc::clone(&services), Arc::clone(&peer));
         async move {
             // A process that waits for its next event and dies must not be given one: this call ends with its connection.
             if request.uri().path().starts_with(RUNTIME_PATH) {
@@ -154,7 +155,7 @@ impl Services {
         })
     }
 
-    async fn handle(self: Arc<Self>, request: Request<Incoming>, peer: SocketAddr) -> Result<Response, Cut> {
+    async fn handle(self: Arc<Self>, request: Request<Incoming>, peer: Arc<Peer>) -> Result<Response, Cut> {
         let (parts, body) = request.into_parts();
         if !is_loopback(&parts) {
             return Ok(forbidden());
@@ -221,7 +222,7 @@ impl Services {
         let session = self.session(parts);
         let request = serde_json::from_slice::<Value>(&body);
         let key = request.as_ref().map(|request| key_of(service, request)).unwrap_or_default();
-        let call = call_of(service, operation, &key, session.as_deref());
+        let call = Call { bytes: body.len() as u64, ..call_of(service, operation, &key, session.as_deref()) };
         let perform = async |portion| {
             if let Err(error) = signature::verify(service, parts, &body, session.as_deref(), dates::machine_now()) {
                 return error.respond(service);
@@ -295,21 +296,24 @@ impl Services {
         parts: Parts,
         body: Incoming,
         session: Option<Arc<Session>>,
-        peer: SocketAddr,
+        peer: Arc<Peer>,
     ) -> Result<Response, Cut> {
         let (operation, key) = s3::operation(&parts.method, &parts.uri, &parts.headers);
+        let length = parts.headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+        let bytes = length.unwrap_or_default();
         let call = if s3::is_presigned(&parts.headers, &parts.uri) {
             let (lambda, tasks) = (Arc::clone(&self.lambda), Arc::clone(&self.tasks));
             // A look into the kernel's tables takes a millisecond on a busy machine.
             let owner = move || {
-                let socket = peer::socket(peer, lambda.launcher.port)?;
-                lambda.launcher.owner_of(socket).or_else(|| tasks.owner_of(socket))
+                peer.owner(lambda.launcher.port, |socket| {
+                    lambda.launcher.owner_of(socket).or_else(|| tasks.owner_of(socket))
+                })
             };
             let caller = tokio::task::spawn_blocking(owner).await.ok().flatten();
             let signer = session.as_ref().map(|session| session.role());
-            Call { signer, ..call_by(Service::S3, operation, &key, caller) }
+            Call { signer, bytes, ..call_by(Service::S3, operation, &key, caller) }
         } else {
-            call_of(Service::S3, operation, &key, session.as_deref())
+            Call { bytes, ..call_of(Service::S3, operation, &key, session.as_deref()) }
         };
         let parent = call.parent.clone();
         let owner = session.clone();
@@ -349,6 +353,7 @@ fn call_by(service: Service, operation: &str, key: &str, running: Option<Arc<Run
         operation: operation.to_owned(),
         key: key.to_owned(),
         signer: None,
+        bytes: 0,
         parent: running.as_ref().and_then(|running| running.request()),
         starts: None,
         running,

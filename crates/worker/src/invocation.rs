@@ -85,7 +85,7 @@ pub async fn handle(
     lambda_deadline: Option<Timestamp>,
 ) -> Result<Report, WorkerError> {
     let claims = Claims::new(aws, &dispatch.internal_bucket, &dispatch.run_id);
-    let desk = Desk::Role(RoleDesk { claims, order: dispatch.order_num });
+    let desk = Desk::Role(RoleDesk { claims, order: dispatch.order_num, http: &settings.http });
     let name = format!("{} of {}", dispatch.order_num, dispatch.run_id);
     let trace = Some(Trace { run: &dispatch.run_id, order: dispatch.order_num, began: settings.clock.now() });
     let invocation = Invocation { desk, settings, name, by, lambda_deadline, trace };

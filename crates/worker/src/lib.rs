@@ -34,6 +34,7 @@ use std::{io, path::PathBuf};
 use common::{
     clock::Clock,
     env::{self, BadSettings, Environment},
+    http::LazyHttp,
     stack::Function,
     status::Outcome,
     telemetry::Telemetry,
@@ -52,6 +53,8 @@ pub struct Settings {
     pub path: String,
     /// Whom the commands run as, if not the worker's own user.
     pub user: Option<CommandUser>,
+    /// What signed URLs are used with, by a worker that has a role.
+    pub http: LazyHttp,
     /// Where traces go.
     pub telemetry: Telemetry,
     /// Time.
@@ -69,6 +72,7 @@ impl Settings {
             scratch: environment.get("TMPDIR").unwrap_or("/tmp").into(),
             path: environment.get("PATH").unwrap_or("/usr/local/bin:/usr/bin:/bin").to_owned(),
             user,
+            http: LazyHttp::new(desk::ANSWER),
             telemetry: Telemetry::load(environment, Function::Worker.name()),
             clock: environment.clock()?,
         })

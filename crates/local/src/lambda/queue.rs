@@ -158,6 +158,7 @@ impl Queue {
                 signer: None,
                 parent: event.parent.clone(),
                 starts: Some(event.request_id.clone()),
+                bytes: 0,
                 running: None,
             };
             let arrivals = self.gate.deliver(&call, at_work).await;

@@ -272,12 +272,13 @@ impl Step<'_> {
             signer: None,
             parent: Some(self.execution.arn.clone()),
             starts: Some(invocation.request_id.clone()),
+            bytes: 0,
             running: None,
         };
         let instead = self.gate.invoke(&call, self.at_work).await;
         let record = |status, code: Option<&str>| {
             let code = code.map(str::to_owned);
-            self.gate.recorder.record(&call, None, &Outcome { status, code });
+            self.gate.recorder.record(&call, None, &Outcome { status, code, units: None });
         };
         if let Some(Instead::Refused(error)) = instead {
             record(429, Some(error));

@@ -12,7 +12,7 @@ use common::{
     outcome::OrderResult,
 };
 
-pub(crate) use role::RoleDesk;
+pub(crate) use role::{ANSWER, RoleDesk};
 pub(crate) use signed::{SignedDesk, refused, tried};
 
 /// A desk.

@@ -6,7 +6,7 @@ use std::{path::Path, time::Duration};
 use common::{
     aws::AwsError,
     claim::{Claim, Claims, StopRequest},
-    http::Http,
+    http::LazyHttp,
     ids::OrderNum,
     keys::{self, Share},
     outcome::OrderResult,
@@ -15,7 +15,7 @@ use common::{
 use super::to_bytes;
 
 /// How long an answer to the signed PUT is waited for.
-const TIMEOUT: Duration = Duration::from_secs(20);
+pub(crate) const ANSWER: Duration = Duration::from_secs(20);
 /// How often an unclear claim is tried again. The nonce makes it the same claim.
 const CLAIM_ATTEMPTS: usize = 5;
 
@@ -24,6 +24,7 @@ const CLAIM_ATTEMPTS: usize = 5;
 pub(crate) struct RoleDesk<'a> {
     pub(crate) claims: Claims<'a>,
     pub(crate) order: OrderNum,
+    pub(crate) http: &'a LazyHttp,
 }
 
 impl RoleDesk<'_> {
@@ -54,7 +55,7 @@ impl RoleDesk<'_> {
     pub(super) async fn deliver(&self, result: &OrderResult, url: Option<&str>) -> Result<(), AwsError> {
         let bytes = to_bytes(result)?;
         if let Some(url) = url
-            && put_signed(url, bytes.clone()).await
+            && put_signed(self.http, url, bytes.clone()).await
         {
             return Ok(());
         }
@@ -67,8 +68,8 @@ impl RoleDesk<'_> {
 }
 
 /// Whether a result stands after a PUT to the signed URL.
-async fn put_signed(url: &str, bytes: Vec<u8>) -> bool {
-    let http = match Http::new(TIMEOUT) {
+async fn put_signed(http: &LazyHttp, url: &str, bytes: Vec<u8>) -> bool {
+    let http = match http.get() {
         Ok(http) => http,
         Err(error) => {
             tracing::warn!(%error, "the signed URL is not used");
