@@ -210,11 +210,11 @@ impl Recorder<'_> {
 }
 
 /// Writes events. One that DynamoDB will never take is logged and left out, so that it cannot hold up the run.
-pub async fn write(aws: &Aws, table: &str, events: Vec<Event>) -> Result<(), AwsError> {
+pub async fn write(aws: &Aws, table: &str, events: &[Event]) -> Result<(), AwsError> {
     if events.is_empty() {
         return Ok(());
     }
-    let items: Vec<Item> = events.into_iter().map(Event::into_item).collect::<Result<_, _>>()?;
+    let items: Vec<Item> = events.iter().cloned().map(Event::into_item).collect::<Result<_, _>>()?;
     match dynamo::put_all(aws, table, items.clone()).await {
         Err(error) if error.class == Class::Refused => {}
         other => return other,

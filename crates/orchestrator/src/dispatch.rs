@@ -7,7 +7,7 @@ use common::{
     aws::Class,
     claim::{Ended, Ending},
     clock::Timestamp,
-    events::{self, Kind},
+    events::Kind,
     ids::OrderNum,
     keys,
     status::{Outcome, Status},
@@ -87,10 +87,10 @@ impl Pass<'_> {
                 Err(error) => failure = Some(error),
             }
         }
-        events::write(self.aws, &self.settings.order_events_table, events).await?;
         for order in running {
             self.step(order, Status::Running)?;
         }
+        self.tell(events).await?;
         if let Some(failure) = failure {
             return Err(failure);
         }

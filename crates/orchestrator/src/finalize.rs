@@ -39,7 +39,7 @@ impl Pass<'_> {
             serde_json::from_slice(&stands.body).map_err(|error| PassError::Stored(format!("`done`: {error}")))?;
         let event = self.recorder().of_job(Kind::JobCompleted, done.status.as_str(), stands.written_at);
         let event = event.summary(Value::Object(done.summary), &self.plan.done_endpt);
-        events::write(self.aws, &self.settings.order_events_table, vec![event]).await?;
+        events::write(self.aws, &self.settings.order_events_table, &[event]).await?;
         self.settings.telemetry.record(|| [trace::run(&self.plan, stands.written_at, done.status)]);
         tracing::info!(run_id = %run, status = %done.status, "the run ended");
         Ok(())

@@ -32,6 +32,9 @@ use crate::{
 /// Plans that a warm orchestrator keeps: a few, because one of 9,999 orders has some megabytes.
 const PLANS: usize = 4;
 
+/// Orders that a reason names one by one.
+const MOST_NAMED: usize = 20;
+
 /// One orchestrator at work on one run, holding its lease.
 pub(crate) struct Pass<'a> {
     pub(crate) aws: &'a Aws,
@@ -39,8 +42,12 @@ pub(crate) struct Pass<'a> {
     pub(crate) budget: Budget,
     pub(crate) item: RunItem,
     pub(crate) plan: Arc<Plan>,
-    /// Only steps that were performed to their end.
+    /// Only steps that were performed to their end, but for their events.
     pub(crate) ledger: Ledger,
+    /// Events of the steps that were taken last. They are written before the ledger is stored.
+    pub(crate) unwritten: Vec<Event>,
+    /// The ledger as it was when no event was left to write: the one that may be stored.
+    pub(crate) told: Ledger,
     pub(crate) nodes: Vec<Node>,
     pub(crate) me: String,
     tally: Tally,
@@ -84,8 +91,11 @@ pub(crate) async fn wake(
     };
     let result = pass.work(callback).await;
     if result.is_err() {
-        // What was performed is in the ledger; the rest is done again by whoever comes next.
-        release(items, run, &me, &pass.ledger.letters()).await;
+        if let Err(error) = pass.write_events().await {
+            tracing::warn!(%error, "the next pass writes the events");
+        }
+        // What was performed and told of is in that ledger; the rest is done again by whoever comes next.
+        release(items, run, &me, &pass.told.letters()).await;
     }
     tell(Tally { news: pass.news, ..pass.tally }, result.is_err());
     result
@@ -116,7 +126,8 @@ impl<'a> Pass<'a> {
         }
         let news = item.news.unwrap_or(1);
         let nodes = plan.nodes();
-        Ok(Self { aws, settings, budget, nodes, item, plan, ledger, me, tally: Tally::default(), news })
+        let (unwritten, told, tally) = (Vec::new(), ledger.clone(), Tally::default());
+        Ok(Self { aws, settings, budget, item, plan, ledger, unwritten, told, nodes, me, tally, news })
     }
 
     async fn work(&mut self, callback: &Callback) -> Result<(), PassError> {
@@ -125,12 +136,12 @@ impl<'a> Pass<'a> {
             if let Round::OutOfTime = self.round(only).await? {
                 return self.hand_over().await;
             }
+            self.write_events().await?;
             let completed = self.ledger.all_ended();
             if completed {
                 self.finalize().await?;
             }
-            match self.items().commit(&self.item.run_id, &self.me, self.news, &self.ledger.letters(), completed).await?
-            {
+            match self.items().commit(&self.item.run_id, &self.me, self.news, &self.told.letters(), completed).await? {
                 Written::Yes(_) => {}
                 Written::No(Some(stands)) if stands.orchestrator_id.as_deref() == Some(&self.me) => {
                     // Others came meanwhile: look at everything, still holding the lease.
@@ -156,7 +167,7 @@ impl<'a> Pass<'a> {
     /// One look and everything that follows from it.
     async fn round(&mut self, only: Option<&Callback>) -> Result<Round, PassError> {
         if self.is_at_its_beginning() {
-            events::write(self.aws, &self.settings.order_events_table, vec![self.job_started()]).await?;
+            events::write(self.aws, &self.settings.order_events_table, &[self.job_started()]).await?;
         }
         let news = self.look(only).await?;
         self.record_results(news.composed).await?;
@@ -225,8 +236,7 @@ impl<'a> Pass<'a> {
         let cascaded = self.evaluate().cascaded;
         let ending = |&(index, outcome): &(usize, Outcome)| {
             let verb = if outcome == Outcome::Cancelled { "was cancelled" } else { "did not succeed" };
-            let names: Vec<String> = self.culprits(index, &cascaded, outcome).map(|name| format!("`{name}`")).collect();
-            let reason = format!("{} {verb}", names.join(", "));
+            let reason = format!("{} {verb}", named(self.culprits(index, &cascaded, outcome)));
             (OrderNum::of_index(index), Ending { outcome, reason, skipped: true })
         };
         let each = cascaded.iter().map(ending).collect();
@@ -258,17 +268,19 @@ impl<'a> Pass<'a> {
             .into_iter()
     }
 
-    pub(crate) async fn checkpoint(&self) -> Result<(), PassError> {
-        match self.items().checkpoint(&self.item.run_id, &self.me, &self.ledger.letters()).await? {
+    pub(crate) async fn checkpoint(&mut self) -> Result<(), PassError> {
+        self.write_events().await?;
+        match self.items().checkpoint(&self.item.run_id, &self.me, &self.told.letters()).await? {
             Written::Yes(_) => Ok(()),
             Written::No(_) => Err(PassError::Stored("the lease is somebody else's now".to_owned())),
         }
     }
 
     /// Near the end of the invocation: gives the lease up and wakes the next one.
-    async fn hand_over(&self) -> Result<(), PassError> {
+    async fn hand_over(&mut self) -> Result<(), PassError> {
+        self.write_events().await?;
         let run = &self.item.run_id;
-        self.items().give_up(run, &self.me, &self.ledger.letters()).await?;
+        self.items().give_up(run, &self.me, &self.told.letters()).await?;
         Ok(self.objects().put(&keys::result(run, OrderNum::RUN), WAKE).await?)
     }
 
@@ -331,6 +343,15 @@ impl<'a> Pass<'a> {
     }
 }
 
+/// Some names, and how many there are besides: an order may wait for thousands, and a row holds 400 KB.
+fn named(names: impl Iterator<Item = impl std::fmt::Display>) -> String {
+    let names: Vec<String> = names.map(|name| format!("`{name}`")).collect();
+    match names.split_at_checked(MOST_NAMED) {
+        Some((first, rest)) if !rest.is_empty() => format!("{} and {} more", first.join(", "), rest.len()),
+        _ => names.join(", "),
+    }
+}
+
 /// The plan of a run, from memory when this process saw it lately.
 async fn plan_of(aws: &Aws, settings: &Settings, item: &RunItem) -> Result<Arc<Plan>, PassError> {
     static SEEN: Mutex<VecDeque<Arc<Plan>>> = Mutex::new(VecDeque::new());
@@ -350,4 +371,17 @@ async fn plan_of(aws: &Aws, settings: &Settings, item: &RunItem) -> Result<Arc<P
         seen.pop_front();
     }
     Ok(plan)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reason_names_some_and_counts_the_rest() {
+        assert_eq!(named(["a"].iter()), "`a`");
+        assert_eq!(named(0..3), "`0`, `1`, `2`");
+        assert!(named(0..20).ends_with("`18`, `19`"));
+        assert!(named(0..9_998).ends_with("`18`, `19` and 9978 more"));
+    }
 }

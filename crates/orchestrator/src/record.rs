@@ -1,4 +1,5 @@
-//! Rows and events of what ended. Only after both are written does the ledger take the step.
+//! Rows and events of what happened. Rows are written before the ledger takes the step; events before it is stored: those of
+//! a whole pass together, as one that ends an order mostly starts the next.
 
 use common::{
     clock::Timestamp,
@@ -14,6 +15,8 @@ use futures::{StreamExt as _, TryStreamExt as _, stream};
 
 use crate::{PassError, pass::Pass, results::Told, trace};
 
+/// Events that wait to be written: 20 full batches.
+pub(crate) const MAX_UNWRITTEN: usize = 500;
 /// Rows written at once.
 pub(crate) const PARALLEL: usize = 16;
 
@@ -26,10 +29,24 @@ impl Pass<'_> {
             .buffered(PARALLEL)
             .try_collect()
             .await?;
-        events::write(self.aws, &self.settings.order_events_table, written.into_iter().flatten().collect()).await?;
         for (order, result, _) in results {
             self.step(order, Status::Ended(result.status))?;
         }
+        self.tell(written.into_iter().flatten()).await
+    }
+
+    /// Takes events of steps that were taken; writes them, too, when there are many.
+    pub(crate) async fn tell(&mut self, events: impl IntoIterator<Item = Event>) -> Result<(), PassError> {
+        self.unwritten.extend(events);
+        if self.unwritten.len() >= MAX_UNWRITTEN { self.write_events().await } else { Ok(()) }
+    }
+
+    /// Writes the events that are left. If that fails for good, the steps are taken again by the next pass from where all
+    /// were written, and give the same events.
+    pub(crate) async fn write_events(&mut self) -> Result<(), PassError> {
+        events::write(self.aws, &self.settings.order_events_table, &self.unwritten).await?;
+        self.unwritten.clear();
+        self.told.clone_from(&self.ledger);
         Ok(())
     }
 

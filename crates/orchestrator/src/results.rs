@@ -14,12 +14,16 @@ use common::{
 };
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 
-use crate::{PassError, pass::Pass, record::PARALLEL};
+use crate::{
+    PassError,
+    pass::Pass,
+    record::{MAX_UNWRITTEN, PARALLEL},
+};
 
 /// Bytes of results that are read before they are recorded. A result whose events fill it takes some times as much memory.
 const MAX_READ: u64 = 64 << 20;
-/// Results, and events of results, that are recorded at once: 20 full batches of events.
-const MAX_RECORDED: usize = 500;
+/// Results, and events of results, that are recorded at once.
+const MAX_RECORDED: usize = MAX_UNWRITTEN;
 
 /// A result that stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -8,6 +8,7 @@ mod support;
 
 mod bad_input;
 mod bad_sources;
+mod calls;
 mod cancel;
 mod delivery;
 mod deployment;

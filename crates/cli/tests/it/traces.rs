@@ -191,10 +191,10 @@ async fn what_is_repeated_has_the_same_ids_and_times() {
     let held = format!("until [ -e '{}' ]; do sleep 0.02; done", gate.display());
     let run = stack.submit(&job().order("a").cmds([held])).await;
     run.until_event("a", "dispatched").await;
-    // The pass that hears of the end writes the row and fails at the event, as often as the SDK tries, and is repeated.
-    // Then the same for the run's end. And the result is delivered twice.
+    // The pass that hears of the end writes the row and fails at the event, as often as the SDK tries, and then once more
+    // before it gives up; and is repeated. Then the same for the run's end. And the result is delivered twice.
     let script = [
-        at("dynamodb", "BatchWriteItem").by("orchestrator").about(EVENTS).times(5).refused("InternalServerError"),
+        at("dynamodb", "BatchWriteItem").by("orchestrator").about(EVENTS).times(10).refused("InternalServerError"),
         at("dynamodb", "BatchWriteItem")
             .by("orchestrator")
             .about(EVENTS)
