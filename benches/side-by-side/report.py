@@ -118,7 +118,7 @@ def shape_table(results: List[Result], shape: Shape) -> str:
         if found is None:
             rows.append([result.name, "failed"] + [""] * (len(header) - 2))
             continue
-        row = [result.name, spread(found["wall_s"], 1, 2)] + [times(found["wall_ratio_to"][name]) for name in BASES]
+        row = [result.name, spread(found["wall_s"], 1, 3)] + [times(found["wall_ratio_to"][name]) for name in BASES]
         if shape.count > 1:
             row += [spread(found["per_task_s"], 1000, 1)]
             row += [times(found["per_task_ratio_to"][name]) for name in BASES]

@@ -200,12 +200,12 @@ class Report(unittest.TestCase):
     def test_figures_of_a_row(self) -> None:
         table = report.shape_table(self.results(), work.CHAIN)
         self.assertIn("## 40 light tasks in a chain", table)
-        self.assertIn("| quick | 0.89 (0.89 to 0.89) | 2.2 | 0.18 | 10.0 (10.0 to 10.0) | 1.0 | 0.10 |", table)
+        self.assertIn("| quick | 0.890 (0.890 to 0.890) | 2.2 | 0.18 | 10.0 (10.0 to 10.0) | 1.0 | 0.10 |", table)
 
     def test_the_job_of_one_task_has_no_further_tasks(self) -> None:
         table = report.shape_table(self.results(), work.ONE)
         self.assertNotIn("further", table)
-        self.assertIn("| quick | 0.50 (0.50 to 0.50) | 50 | 0.50 |", table)
+        self.assertIn("| quick | 0.500 (0.500 to 0.500) | 50 | 0.50 |", table)
 
     def test_what_failed_in_one_shape_has_no_figure_there(self) -> None:
         results = self.results()
@@ -213,7 +213,7 @@ class Report(unittest.TestCase):
         page = report.as_markdown(ABOUT, results)
         self.assertIn("| quick | failed |  |  |  |  |  |", page)
         self.assertIn("**quick**, 200 light tasks in a fan: `t002` ran more than once\n\n    last line", page)
-        self.assertIn("| quick | 0.89 (0.89 to 0.89) |", page)
+        self.assertIn("| quick | 0.890 (0.890 to 0.890) |", page)
 
     def test_what_could_not_start_has_no_figure_at_all(self) -> None:
         for where in ("start", "one"):
@@ -225,13 +225,13 @@ class Report(unittest.TestCase):
 
     def test_without_the_floor_there_is_no_ratio_to_it(self) -> None:
         table = report.shape_table(self.results()[1:], work.CHAIN)
-        self.assertIn("| quick | 0.89 (0.89 to 0.89) | – | 0.18 | 10.0 (10.0 to 10.0) | – | 0.10 |", table)
+        self.assertIn("| quick | 0.890 (0.890 to 0.890) | – | 0.18 | 10.0 (10.0 to 10.0) | – | 0.10 |", table)
 
     def test_nobody_is_compared_with_an_engine_that_failed(self) -> None:
         results = self.results()
         results[1].problems["chain"] = "no"
-        self.assertIn("| quick | 0.89 (0.89 to 0.89) | 2.2 | – |", report.shape_table(results, work.CHAIN))
-        self.assertIn("| quick | 2.49 (2.49 to 2.49) | 1.2 | 0.12 |", report.shape_table(results, work.FAN))
+        self.assertIn("| quick | 0.890 (0.890 to 0.890) | 2.2 | – |", report.shape_table(results, work.CHAIN))
+        self.assertIn("| quick | 2.490 (2.490 to 2.490) | 1.2 | 0.12 |", report.shape_table(results, work.FAN))
 
     def test_what_is_not_as_it_should_be_is_only_there_when_there_is_something(self) -> None:
         results = self.results()
