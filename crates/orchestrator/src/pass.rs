@@ -48,7 +48,7 @@ pub(crate) struct Pass<'a> {
     pub(crate) unwritten: Vec<Event>,
     /// The ledger as it was when no event was left to write: the one that may be stored.
     pub(crate) told: Ledger,
-    pub(crate) nodes: Vec<Node>,
+    pub(crate) nodes: Arc<[Node]>,
     pub(crate) me: String,
     tally: Tally,
     news: u64,
@@ -119,13 +119,12 @@ impl<'a> Pass<'a> {
         if item.schema_version > SCHEMA_VERSION {
             return Err(PassError::Stored(format!("version {} is newer than this function", item.schema_version)));
         }
-        let plan = plan_of(aws, settings, &item).await?;
+        let (plan, nodes) = plan_of(aws, settings, &item).await?;
         let ledger: Ledger = item.orders.parse().map_err(|error| PassError::Stored(format!("{error}")))?;
         if ledger.len() != plan.orders.len() {
             return Err(PassError::Stored("ledger and plan have different lengths".to_owned()));
         }
         let news = item.news.unwrap_or(1);
-        let nodes = plan.nodes();
         let (unwritten, told, tally) = (Vec::new(), ledger.clone(), Tally::default());
         Ok(Self { aws, settings, budget, item, plan, ledger, unwritten, told, nodes, me, tally, news })
     }
@@ -352,25 +351,29 @@ fn named(names: impl Iterator<Item = impl std::fmt::Display>) -> String {
     }
 }
 
+/// A plan, and its graph.
+type Known = (Arc<Plan>, Arc<[Node]>);
+
 /// The plan of a run, from memory when this process saw it lately.
-async fn plan_of(aws: &Aws, settings: &Settings, item: &RunItem) -> Result<Arc<Plan>, PassError> {
-    static SEEN: Mutex<VecDeque<Arc<Plan>>> = Mutex::new(VecDeque::new());
+async fn plan_of(aws: &Aws, settings: &Settings, item: &RunItem) -> Result<Known, PassError> {
+    static SEEN: Mutex<VecDeque<Known>> = Mutex::new(VecDeque::new());
     // A plan never changes, so one that a panic left there is as good as any.
     let seen = || SEEN.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(plan) = seen().iter().find(|plan| plan.submit_id == item.submit_id) {
-        return Ok(Arc::clone(plan));
+    if let Some(known) = seen().iter().find(|(plan, _)| plan.submit_id == item.submit_id) {
+        return Ok(known.clone());
     }
     let object = Objects::new(aws, &settings.internal_bucket).get(&item.plan_key, plan::MAX_BYTES).await?;
     let object = object.ok_or_else(|| PassError::Stored(format!("there is no `{}`", item.plan_key)))?;
     let plan: Plan = serde_json::from_slice(&object.body)
         .map_err(|error| PassError::Stored(format!("`{}`: {error}", item.plan_key)))?;
-    let plan = Arc::new(plan);
+    let nodes = plan.nodes().into();
+    let known = (Arc::new(plan), nodes);
     let mut seen = seen();
-    seen.push_back(Arc::clone(&plan));
+    seen.push_back(known.clone());
     if seen.len() > PLANS {
         seen.pop_front();
     }
-    Ok(plan)
+    Ok(known)
 }
 
 #[cfg(test)]
