@@ -64,7 +64,7 @@ need_cargo() {
 
 if [ -z "${AWS_EXE:-}" ]; then
     need_cargo
-    "$cargo" build --release -p cli --bin aws-exe
+    "$cargo" build --release --bin aws-exe
     AWS_EXE=$target/release/aws-exe
 fi
 if [ -z "${AWS_EXE_LEAN:-}" ] && takes P7 P10; then
