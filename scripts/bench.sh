@@ -38,13 +38,14 @@ for argument in "$@"; do
     if [ "$previous" = --only ]; then only=$argument; fi
     previous=$argument
 done
+only=$(tr '[:lower:]' '[:upper:]' <<< "$only")
 
 # Whether one of these measures is taken.
 takes() {
     local measure
     if [ -z "$only" ]; then return 0; fi
     for measure in "$@"; do
-        case ,${only^^}, in *,"$measure",*) return 0 ;; esac
+        case ,$only, in *,"$measure",*) return 0 ;; esac
     done
     return 1
 }
