@@ -39,6 +39,7 @@ pub async fn kill_leftovers() -> Result<usize, LeftoversError> {
 mod linux {
     use std::{
         collections::{BTreeSet, HashMap},
+        ffi::OsString,
         fs, io,
         time::Duration,
     };
@@ -97,11 +98,25 @@ mod linux {
     /// Such a list may leave out a child while others end, but never all of them, and an orphan only moves to one thread's
     /// list while the parent that it had, ended and not waited for, still stands in another's.
     fn has_no_child() -> bool {
-        let Ok(threads) = fs::read_dir("/proc/self/task") else { return false };
-        threads.into_iter().all(|thread| {
-            let list = thread.and_then(|thread| fs::read(thread.path().join("children")));
-            list.is_ok_and(|children| children.is_empty())
-        })
+        have_no_child(threads, |thread| fs::read(format!("/proc/self/task/{thread}/children")))
+    }
+
+    /// The ids of this process's threads.
+    fn threads() -> io::Result<BTreeSet<OsString>> {
+        fs::read_dir("/proc/self/task")?.map(|entry| Ok(entry?.file_name())).collect()
+    }
+
+    /// Whether none of these threads has a child, and all of them stayed while they were looked at: the children of a thread
+    /// that ends move to another one, which may have been looked at before.
+    fn have_no_child(
+        threads: impl Fn() -> io::Result<BTreeSet<OsString>>,
+        children: impl Fn(&str) -> io::Result<Vec<u8>>,
+    ) -> bool {
+        let Ok(before) = threads() else { return false };
+        let is_childless = |thread: &OsString| {
+            thread.to_str().is_some_and(|thread| children(thread).is_ok_and(|children| children.is_empty()))
+        };
+        before.iter().all(is_childless) && threads().is_ok_and(|after| before.is_subset(&after))
     }
 
     /// All processes below `ancestor`, dead ones that nobody has waited for included.
@@ -132,7 +147,51 @@ mod linux {
 
     #[cfg(test)]
     mod tests {
+        use std::cell::RefCell;
+
         use super::*;
+
+        /// Looks at threads whose children are these while it happens that, once `reads` lists were read, `then` takes place.
+        fn look(lists: &[(&str, &str)], reads: usize, then: fn(&mut HashMap<String, String>)) -> bool {
+            let lists = lists.iter().map(|(thread, children)| ((*thread).to_owned(), (*children).to_owned()));
+            let state = RefCell::new((0, lists.collect::<HashMap<_, _>>()));
+            have_no_child(
+                || Ok(state.borrow().1.keys().map(OsString::from).collect()),
+                |thread| {
+                    let (read, lists) = &mut *state.borrow_mut();
+                    let found = lists.get(thread).cloned().ok_or(io::ErrorKind::NotFound)?;
+                    *read += 1;
+                    if *read == reads {
+                        then(lists);
+                    }
+                    Ok(found.into_bytes())
+                },
+            )
+        }
+
+        fn nothing(_: &mut HashMap<String, String>) {}
+
+        #[test]
+        fn a_child_of_any_thread_is_seen() {
+            assert!(look(&[("1", ""), ("2", "")], 0, nothing));
+            assert!(!look(&[("1", ""), ("2", "17 ")], 0, nothing));
+        }
+
+        #[test]
+        fn a_child_that_moves_from_a_thread_that_ends_is_not_missed() {
+            // The list of the first was read when the second ends, before its own is read.
+            assert!(!look(&[("1", ""), ("2", "17 ")], 1, |lists| {
+                lists.remove("2");
+                lists.insert("1".to_owned(), "17 ".to_owned());
+            }));
+            // The third got a child and ended after all lists were read; it moved to the second.
+            assert!(!look(&[("1", ""), ("2", ""), ("3", "")], 3, |lists| {
+                lists.remove("3");
+                lists.insert("2".to_owned(), "17 ".to_owned());
+            }));
+            // One that begins meanwhile takes nobody's children.
+            assert!(look(&[("1", "")], 1, |lists| drop(lists.insert("2".to_owned(), String::new()))));
+        }
 
         #[test]
         fn a_name_with_brackets_does_not_confuse() {
