@@ -17,7 +17,7 @@ after the builds, on a machine that does nothing else.
 
 environment:
   AWS_EXE       a ready release binary, instead of building one
-  AWS_EXE_LEAN  a ready one without the embedded AWS (--no-default-features)
+  AWS_EXE_LEAN  a ready one for a deployment (--profile lean --no-default-features)
   PURE_BENCH    a ready benchmark of the pure parts (cargo bench --no-run -p common --bench pure)
   CARGO         the cargo to build with
 END
@@ -56,7 +56,7 @@ python3 -c 'import sys; sys.exit(sys.version_info < (3, 10))' ||
 
 cargo=${CARGO:-cargo}
 target=${CARGO_TARGET_DIR:-target}
-profile=release
+profile="release; lean for P7 and P10"
 if [ -n "${AWS_EXE:-}${AWS_EXE_LEAN:-}${PURE_BENCH:-}" ]; then profile="as the given binaries were built"; fi
 
 need_cargo() {
@@ -70,9 +70,8 @@ if [ -z "${AWS_EXE:-}" ]; then
 fi
 if [ -z "${AWS_EXE_LEAN:-}" ] && takes P7 P10; then
     need_cargo
-    # A folder of its own: with other features in one folder, each build would undo the other.
-    "$cargo" build --release -p cli --no-default-features --bin aws-exe --target-dir "$target/lean"
-    AWS_EXE_LEAN=$target/lean/release/aws-exe
+    "$cargo" build --profile lean -p cli --no-default-features --bin aws-exe
+    AWS_EXE_LEAN=$target/lean/aws-exe
 fi
 if [ -z "${PURE_BENCH:-}" ] && takes P2 P9; then
     need_cargo
