@@ -11,7 +11,6 @@ use common::{
     archive::{self, ArchiveError, Limits},
     aws::{Aws, AwsError},
     bundle::{self, Bundle, BundleError, Code, Manifest, Sealed},
-    credentials,
     fleet::document::{Document, ShareUrls},
     git::{self, GitError},
     http::{Answer, Http, HttpError},
@@ -22,6 +21,7 @@ use secrecy::SecretString;
 use sha2::{Digest as _, Sha256};
 
 use crate::{
+    Settings,
     desk::{refused, tried},
     dispatch::Dispatch,
     workspace::Workspace,
@@ -63,7 +63,12 @@ pub(crate) enum FetchError {
 }
 
 /// Fetches everything that the dispatch names, with the worker's own role.
-pub(crate) async fn by_role(aws: &Aws, dispatch: &Dispatch, workspace: &Workspace) -> Result<Unlocked, FetchError> {
+pub(crate) async fn by_role(
+    aws: &Aws,
+    settings: &Settings,
+    dispatch: &Dispatch,
+    workspace: &Workspace,
+) -> Result<Unlocked, FetchError> {
     let missing = |key: &str| FetchError::Missing(format!("there is no `{key}`; bundles are kept for a day"));
     let (bucket, key) = parse_s3_uri(&dispatch.s3_location)
         .ok_or_else(|| FetchError::Missing(format!("`{}` is no location in S3", dispatch.s3_location)))?;
@@ -73,7 +78,7 @@ pub(crate) async fn by_role(aws: &Aws, dispatch: &Dispatch, workspace: &Workspac
     if let Some(packed) = &sealed.manifest.code {
         download(aws, &dispatch.internal_bucket, packed, &code).await?;
     }
-    let identity = credentials::run_key(aws, &dispatch.sops_key_ssm_path).await?;
+    let identity = settings.last_key.of(aws, dispatch, settings.clock.now()).await?;
     let variables = sealed.open(&identity)?;
     unlocked(sealed, variables, workspace).await
 }

@@ -89,7 +89,7 @@ pub async fn handle(
     let name = format!("{} of {}", dispatch.order_num, dispatch.run_id);
     let trace = Some(Trace { run: &dispatch.run_id, order: dispatch.order_num, began: settings.clock.now() });
     let invocation = Invocation { desk, settings, name, by, lambda_deadline, trace };
-    let fetch = async |workspace: &Workspace| fetch::by_role(aws, dispatch, workspace).await;
+    let fetch = async |workspace: &Workspace| fetch::by_role(aws, settings, dispatch, workspace).await;
     Box::pin(in_workspace(settings, by, async |workspace| invocation.work(fetch(workspace).await, workspace).await))
         .await
 }

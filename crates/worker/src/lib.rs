@@ -23,6 +23,7 @@ pub mod leftovers;
 mod log;
 pub mod mask;
 pub mod run;
+mod run_key;
 mod standing;
 mod stop;
 mod trace;
@@ -42,6 +43,7 @@ use common::{
 
 pub use dispatch::{BadDispatch, Dispatch};
 pub use invocation::{WorkerError, handle, handle_share};
+pub use run_key::LastKey;
 pub use user::CommandUser;
 
 /// What the worker needs from its environment; the rest comes with each dispatch.
@@ -55,6 +57,8 @@ pub struct Settings {
     pub user: Option<CommandUser>,
     /// What signed URLs are used with, by a worker that has a role.
     pub http: LazyHttp,
+    /// The key of the run that came last.
+    pub last_key: LastKey,
     /// Where traces go.
     pub telemetry: Telemetry,
     /// Time.
@@ -73,6 +77,7 @@ impl Settings {
             path: environment.get("PATH").unwrap_or("/usr/local/bin:/usr/bin:/bin").to_owned(),
             user,
             http: LazyHttp::new(desk::ANSWER),
+            last_key: LastKey::default(),
             telemetry: Telemetry::load(environment, Function::Worker.name()),
             clock: environment.clock()?,
         })

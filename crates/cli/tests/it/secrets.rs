@@ -222,3 +222,33 @@ async fn keys_of_runs_are_encrypted_with_the_key_of_the_deployment() {
     assert_eq!(puts.len(), 1);
     assert!(puts[0].contains(&format!(r#""KeyId":"{arn}""#)), "{}", puts[0]);
 }
+
+#[tokio::test]
+async fn a_warm_worker_keeps_the_key_of_its_last_run_alone() {
+    let stack = Stack::start().concurrency(1).record().await;
+    let job = job().order("a").cmds([":"]).order("b").after(["a"]).cmds([":"]);
+    let (first, second) = (stack.submit(&job).await, stack.submit(&job).await);
+    for run in [&first, &second] {
+        expect_success(run).await;
+    }
+    let third = stack.submit(&job).await;
+    expect_success(&third).await;
+    let orders: Vec<String> = stack
+        .recorded()
+        .iter()
+        .filter(|call| call["function"] == "worker" && call["operation"] == "GetObject")
+        .map(|call| call["key"].as_str().unwrap().split('/').nth(3).unwrap().to_owned())
+        .collect();
+    let keys: Vec<String> = stack
+        .recorded()
+        .iter()
+        .filter(|call| call["function"] == "worker" && call["operation"] == "GetParameter")
+        .map(|call| call["key"].as_str().unwrap().rsplit('/').next().unwrap().to_owned())
+        .collect();
+    // Each time that an order of another run than before comes, and no other.
+    let mut changes = orders.clone();
+    changes.dedup();
+    assert_eq!(orders.len(), 6);
+    assert_eq!(keys, changes);
+    assert_eq!(keys.last().unwrap(), third.id.as_str());
+}
