@@ -1,17 +1,18 @@
 //! The run item, `lock:<run_id>`: lease, news and ledger in one item, the only state that decisions are made from.
 //!
 //! ```text
-//!             reserve              flip                acquire               complete
+//!             reserve              flip              wake, take over            complete
 //!   (none) ───────────▶ submitting ─────▶ idle ◀──────────────────▶ active ───────────▶ completed
 //!                                               commit, give up
 //! ```
 //!
-//! **Lease.** One orchestrator at a time works on a run. Whoever comes while the lease is live *deposits*: it counts its
-//! wake-up in `news` and goes home; the holder finds at its commit that `news` has grown and goes round again. Each
-//! transition is one conditional `UpdateItem`:
+//! **Lease.** One orchestrator at a time works on a run. Whoever *wakes* it counts its wake-up in `news` and takes the lease
+//! if nobody has it, both in one write. If somebody else has it, the wake-up is *deposited*: the holder finds at its commit
+//! that `news` has grown and goes round again. Each transition is one conditional `UpdateItem`:
 //!
-//! - acquire also succeeds for the owner itself, or a lost reply would make the retry wait for its own lease;
-//! - deposit needs a live owner, or the wake-up would be left with nobody;
+//! - a wake-up counts and takes at once: between the two a holder could go, and leave it with nobody;
+//! - whoever finds a lease that ran out takes it over, since nobody would look at a deposit there;
+//! - both succeed for the owner itself, or a lost reply would make the retry wait for its own lease;
 //! - commit compares `news`, or a wake-up deposited a moment before would be wiped out;
 //! - checkpoint touches `orders` alone.
 
@@ -277,36 +278,28 @@ impl<'a> RunItems<'a> {
         }
     }
 
-    /// Takes the lease and counts this wake-up.
-    pub async fn acquire(&self, run: &RunId, me: &str, now: Timestamp) -> Result<Written, AwsError> {
-        let request = self
-            .update(run)
+    /// Counts this wake-up, and takes the lease if nobody has it. The item tells whose it is now.
+    pub async fn wake(&self, run: &RunId, me: &str, now: Timestamp) -> Result<Written, AwsError> {
+        let request = lease(self.update(run), me, now)
+            .update_expression(
+                "SET orchestrator_id = if_not_exists(orchestrator_id, :me), acquired_at = if_not_exists(acquired_at, :now), \
+                 lease_until = if_not_exists(lease_until, :until), #status = :active ADD news :one",
+            )
+            .condition_expression("#status IN (:idle, :active)");
+        self.send(run, "wake", request).await
+    }
+
+    /// Takes the lease from an owner whose time is over, and counts the wake-up once more: the owner may be another one by
+    /// now than the one with whom it was counted, and what that one came for must be looked at as well.
+    pub async fn take_over(&self, run: &RunId, me: &str, now: Timestamp) -> Result<Written, AwsError> {
+        let request = lease(self.update(run), me, now)
             .update_expression(
                 "SET orchestrator_id = :me, acquired_at = :now, lease_until = :until, #status = :active ADD news :one",
             )
             .condition_expression(
                 "#status IN (:idle, :active) AND (attribute_not_exists(orchestrator_id) OR lease_until < :now OR orchestrator_id = :me)",
-            )
-            .expression_attribute_values(":me", s(me))
-            .expression_attribute_values(":now", n(now.millis()))
-            .expression_attribute_values(":until", n(now.plus(LEASE).millis()))
-            .expression_attribute_values(":active", s("active"))
-            .expression_attribute_values(":idle", s("idle"))
-            .expression_attribute_values(":one", n(1))
-            .return_values(ReturnValue::AllNew);
-        self.send(run, "acquire", request).await
-    }
-
-    /// Counts this wake-up for the holder of a live lease.
-    pub async fn deposit(&self, run: &RunId, now: Timestamp) -> Result<Written, AwsError> {
-        let request = self
-            .update(run)
-            .update_expression("ADD news :one")
-            .condition_expression("attribute_exists(orchestrator_id) AND lease_until >= :now AND #status = :active")
-            .expression_attribute_values(":now", n(now.millis()))
-            .expression_attribute_values(":active", s("active"))
-            .expression_attribute_values(":one", n(1));
-        self.send(run, "deposit into", request).await
+            );
+        self.send(run, "take over", request).await
     }
 
     /// Saves the letters in the middle of a long pass, nothing else.
@@ -389,6 +382,18 @@ impl<'a> RunItems<'a> {
             Err(error) => Err(AwsError::of(format!("{verb} the run item of `{run}`"), error)),
         }
     }
+}
+
+/// The values of a lease that begins now.
+fn lease(request: UpdateItemFluentBuilder, me: &str, now: Timestamp) -> UpdateItemFluentBuilder {
+    request
+        .expression_attribute_values(":me", s(me))
+        .expression_attribute_values(":now", n(now.millis()))
+        .expression_attribute_values(":until", n(now.plus(LEASE).millis()))
+        .expression_attribute_values(":active", s("active"))
+        .expression_attribute_values(":idle", s("idle"))
+        .expression_attribute_values(":one", n(1))
+        .return_values(ReturnValue::AllNew)
 }
 
 fn parse(run: &RunId, item: HashMap<String, AttributeValue>) -> Result<RunItem, AwsError> {

@@ -17,15 +17,8 @@ impl Protocol {
     pub(crate) fn perform(&self, state: &mut State, pass: &mut Pass) -> bool {
         let is_owner = state.item.owner.is_some_and(|owner| owner == pass.nonce);
         match pass.step {
-            Step::Acquire => return self.acquire(state, pass, is_owner),
-            Step::Deposit => {
-                let is_active = state.item.status == Status::Active;
-                let applies = is_active && state.is_leased() || self.has(Flaw::UnconditionalDeposit);
-                if applies {
-                    state.item.news += 1;
-                }
-                return applies;
-            }
+            Step::Wake => return self.wake(state, pass, is_owner),
+            Step::TakeOver => return self.take_over(state, pass, is_owner),
             Step::Checkpoint => {
                 if !is_owner {
                     return false;
@@ -46,7 +39,7 @@ impl Protocol {
                     state.item.news = 0;
                 }
             }
-            Step::Wake => state.notify(About::Wake),
+            Step::WakeNext => state.notify(About::Wake),
             Step::EndOrder(EndStep::Claim) => {
                 if !self.has(Flaw::EndWithoutClaim) {
                     put_claim(state, pass.ended_next(), Claim::Engine(pass.ending()));
@@ -62,12 +55,35 @@ impl Protocol {
         true
     }
 
-    fn acquire(&self, state: &mut State, pass: &mut Pass, is_owner: bool) -> bool {
-        let may_be_taken = matches!(state.item.status, Status::Idle | Status::Active);
-        let is_own = is_owner && !self.has(Flaw::AcquireNotForOwner);
-        if !may_be_taken || state.is_leased() && !is_own {
+    fn wake(&self, state: &mut State, pass: &mut Pass, is_owner: bool) -> bool {
+        if !matches!(state.item.status, Status::Idle | Status::Active) {
             return false;
         }
+        state.item.news += 1;
+        if state.item.owner.is_none() {
+            self.take(state, pass);
+            return true;
+        }
+        state.item.status = Status::Active;
+        is_owner && !self.has(Flaw::WakeNotForOwner)
+    }
+
+    fn take_over(&self, state: &mut State, pass: &mut Pass, is_owner: bool) -> bool {
+        let may_be_taken = matches!(state.item.status, Status::Idle | Status::Active);
+        if !may_be_taken || state.is_leased() && !is_owner {
+            return false;
+        }
+        if self.has(Flaw::TakeOverWithoutNews) {
+            state.item.news = state.item.news.max(1);
+        } else {
+            state.item.news += 1;
+        }
+        self.take(state, pass);
+        true
+    }
+
+    fn take(&self, state: &mut State, pass: &mut Pass) {
+        let is_owner = state.item.owner.is_some_and(|owner| owner == pass.nonce);
         if !is_owner && !self.requests_matter() {
             // A fresh draw: the canonical state knows no other than 1.
             pass.nonce = 2;
@@ -75,10 +91,8 @@ impl Protocol {
         state.item.owner = Some(pass.nonce);
         state.item.is_live = true;
         state.item.status = Status::Active;
-        state.item.news += 1;
         state.passes.iter_mut().for_each(|other| other.holds = false);
         pass.holds = true;
-        true
     }
 
     fn commit(&self, state: &mut State, pass: &Pass, is_owner: bool) -> bool {

@@ -182,9 +182,9 @@ impl Protocol {
     /// A call failed for good. Without a lease there is nothing to give up: Lambda delivers the event again.
     fn end_with_error(state: &mut State, index: usize, step: Step) {
         match step {
-            Step::Acquire | Step::Deposit | Step::GiveUp(_) | Step::Wake => {
+            Step::Wake | Step::TakeOver | Step::GiveUp(_) | Step::WakeNext => {
                 let pass = state.passes.remove(index);
-                // An acquire that was applied, and told nobody: its lease must run out.
+                // A lease that was taken, and nobody was told: it must run out.
                 if state.item.owner == Some(pass.nonce) {
                     state.may_need_tick();
                 }

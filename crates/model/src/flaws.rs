@@ -7,10 +7,12 @@ pub enum Flaw {
     CommitWithoutNews,
     /// Commit does not ask for `owner = :me`.
     CommitNotForOwner,
-    /// Deposit asks for no live lease.
-    UnconditionalDeposit,
-    /// Acquire does not succeed for the owner itself.
-    AcquireNotForOwner,
+    /// A wake-up is left with an owner whose lease has run out.
+    DepositWithTheDead,
+    /// Taking over counts no news, as the wake-up was counted before.
+    TakeOverWithoutNews,
+    /// A wake-up does not know its own lease again after a lost reply.
+    WakeNotForOwner,
     /// A pass looks at its event's order alone, whatever the count of news.
     AlwaysNarrow,
     /// The checkpoint removes `news`.

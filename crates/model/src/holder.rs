@@ -1,14 +1,15 @@
 //! A pass: one orchestrator at work on the run, from the lease to the commit.
 //!
 //! ```text
-//!  Acquire ─▶ Look ─▶ ends ─▶ Evaluate ─▶ StartWatchdog ─▶ StartTarget ─▶ … ─▶ Commit ─▶ home
-//!   │    ▲      ▲                 │             ▲    Checkpoint    │             ▲  │
-//!   ▼    │      │                 │             └──────────────────┘             │  │
-//!  Deposit      │                 └─ all ended ─▶ PutDone ───────────────────────┘  │
-//!               └──────────────── news came in meanwhile ◀──────────────────────────┘
+//!  Wake ─▶ Look ─▶ ends ─▶ Evaluate ─▶ StartWatchdog ─▶ StartTarget ─▶ … ─▶ Commit ─▶ home
+//!   │ │     ▲ ▲                │             ▲    Checkpoint    │             ▲  │ │
+//!   │ ▼     │ │                │             └──────────────────┘             │  │ └─ news, and all ended: again
+//!   │ TakeOver│                └─ all ended ─▶ PutDone ───────────────────────┘  │
+//!   ▼         └─────────────── news came in meanwhile ◀──────────────────────────┘
+//!  home: the lease is somebody else's
 //!
 //!  ends: dependencies: EndOrder… ─▶ cancellation: EndOrder… ─▶ Judge ─▶ deadline: EndOrder… ─▶ dependencies: EndOrder…
-//!  near the end of its time: GiveUp ─▶ Wake ─▶ home       after an error: GiveUp ─▶ Lambda delivers the event again
+//!  near the end of its time: GiveUp ─▶ WakeNext ─▶ home       after an error: GiveUp ─▶ Lambda delivers the event again
 //! ```
 //!
 //! Each step is one call to AWS and has two halves: what AWS does is in `calls`, what the pass makes of the answer here. A
@@ -26,10 +27,10 @@ use crate::{
 /// Where a pass is: the call that it makes next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Step {
-    /// Takes the lease and counts the wake-up.
-    Acquire,
-    /// Counts the wake-up for the holder.
-    Deposit,
+    /// Counts the wake-up, and takes the lease if nobody has it.
+    Wake,
+    /// Takes the lease from an owner whose time is over.
+    TakeOver,
     /// Reads the results: the event's, or all.
     Look,
     /// Ends the lowest order of those to end.
@@ -51,7 +52,7 @@ pub enum Step {
     /// Gives the lease back in the middle of the work.
     GiveUp(Because),
     /// Rewrites `…/0000/result.json`, so that another goes on.
-    Wake,
+    WakeNext,
 }
 
 impl Step {
@@ -122,7 +123,7 @@ impl Pass {
     /// An invocation of the orchestrator begins.
     pub(crate) fn new(event: Event) -> Self {
         Self {
-            step: Step::Acquire,
+            step: Step::Wake,
             event,
             nonce: 0,
             holds: false,
@@ -176,11 +177,11 @@ impl Protocol {
     /// Goes on after the call of its step was answered.
     pub(crate) fn proceed(&self, state: &State, pass: &mut Pass, applied: bool) -> Then {
         match pass.step {
-            Step::Acquire if applied && !state.store.plan => {
+            Step::Wake | Step::TakeOver if applied && !state.store.plan => {
                 pass.hands_over(Because::Error);
                 Then::On
             }
-            Step::Acquire if applied => {
+            Step::Wake | Step::TakeOver if applied => {
                 pass.news = state.item.news;
                 pass.ledger = state.item.ledger;
                 for order in pass.early.iter().filter(|order| state.item.ledger.get(*order) == Letter::Queued) {
@@ -191,9 +192,10 @@ impl Protocol {
                 pass.round.is_wide = !is_alone || pass.event.about == About::Wake;
                 pass.goes_to(Step::Look)
             }
-            Step::Acquire if matches!(state.item.status, Status::Idle | Status::Active) => pass.goes_to(Step::Deposit),
-            Step::Deposit if applied => Then::Home,
-            Step::Deposit => pass.goes_to(Step::Acquire),
+            // The holder will find the news.
+            Step::Wake if state.is_leased() || self.has(Flaw::DepositWithTheDead) => Then::Home,
+            Step::Wake if matches!(state.item.status, Status::Idle | Status::Active) => pass.goes_to(Step::TakeOver),
+            Step::TakeOver => pass.goes_to(Step::Wake),
             Step::Look => {
                 self.look(state, pass);
                 if self.stops_first { self.go_on_from(state, pass) } else { self.cascade(state, pass) }
@@ -213,13 +215,15 @@ impl Protocol {
             }
             Step::PutDone => pass.goes_to(Step::Commit),
             Step::Commit if !applied && state.item.owner == Some(pass.nonce) => {
-                // Others came meanwhile: look at everything, still holding the lease.
+                // Others came meanwhile: look at everything, still holding the lease. Where all has ended, nothing that they
+                // say can change it.
                 pass.news = state.item.news;
-                pass.goes_to(Step::Look)
+                let next = if self.job.is_over(&pass.ledger) { Step::Commit } else { Step::Look };
+                pass.goes_to(next)
             }
             // No run, not submitted yet, or completed; done, or not ours any more.
-            Step::Acquire | Step::Commit | Step::Wake => Then::Home,
-            Step::GiveUp(Because::OutOfTime) => pass.goes_to(Step::Wake),
+            Step::Wake | Step::Commit | Step::WakeNext => Then::Home,
+            Step::GiveUp(Because::OutOfTime) => pass.goes_to(Step::WakeNext),
             Step::GiveUp(Because::Error) => Then::Failed,
         }
     }
@@ -281,7 +285,7 @@ impl Protocol {
             if self.has(Flaw::WatchdogAfterTarget) { Step::StartTarget } else { Step::StartWatchdog }
         } else if !pass.early.is_empty() {
             pass.ledger = Ledger::default();
-            Step::Acquire
+            Step::Wake
         } else if self.job.is_over(&pass.ledger) || last_is_missing {
             Step::PutDone
         } else {

@@ -258,9 +258,15 @@ impl Flaw {
                 Budgets { zombies: 1, early_ticks: 1, ..NONE },
                 Invariant::OnlyTheHolderWrites,
             ),
-            Self::UnconditionalDeposit => ("deposit without a live lease", Job::PAIR, NONE, Invariant::NoTickNeeded),
-            Self::AcquireNotForOwner => (
-                "acquire without `owner = :me`",
+            Self::DepositWithTheDead => ("a deposit into a lease that ran out", Job::ONE, crash, Invariant::NeverStuck),
+            Self::TakeOverWithoutNews => (
+                "taking over counts no news",
+                Job::CHAIN,
+                Budgets { crashes: 1, duplicates: 1, zombies: 1, lost_replies: 1, ..NONE },
+                Invariant::HeardIsLooked,
+            ),
+            Self::WakeNotForOwner => (
+                "a wake-up that does not know its own lease",
                 Job::ONE,
                 Budgets { lost_replies: 1, ..NONE },
                 Invariant::NoTickNeeded,

@@ -18,8 +18,9 @@ macro_rules! must_be_found {
 must_be_found! {
     commit_without_the_news: CommitWithoutNews,
     commit_by_anybody: CommitNotForOwner,
-    deposit_into_no_lease: UnconditionalDeposit,
-    acquire_that_refuses_its_owner: AcquireNotForOwner,
+    deposit_into_a_lease_that_ran_out: DepositWithTheDead,
+    taking_over_without_news: TakeOverWithoutNews,
+    wake_up_that_does_not_know_its_own_lease: WakeNotForOwner,
     a_look_at_one_order_whatever_the_news: AlwaysNarrow,
     checkpoint_that_removes_the_news: CheckpointClearsNews,
     giving_up_that_removes_the_news: GiveUpClearsNews,

@@ -6,7 +6,7 @@ use common::{
     graph,
     ids::OrderNum,
     keys,
-    objects::Objects,
+    objects::{First, Objects},
     status::Outcome,
 };
 use serde::{Deserialize, Serialize};
@@ -32,8 +32,11 @@ impl Pass<'_> {
         let bytes = serde_json::to_vec(&done).map_err(|error| PassError::Stored(error.to_string()))?;
         let objects = Objects::new(self.aws, &self.settings.done_bucket);
         let key = keys::done(run);
-        objects.put_first(&key, bytes).await?;
-        let stands = objects.get(&key, MAX_BYTES).await?;
+        let stands = match objects.put_first(&key, bytes).await? {
+            First::Theirs(stands) => Some(stands),
+            // When it was written, only reading tells.
+            First::Mine => objects.get(&key, MAX_BYTES).await?,
+        };
         let stands = stands.ok_or_else(|| PassError::Stored("`done` vanished".to_owned()))?;
         let done: Done =
             serde_json::from_slice(&stands.body).map_err(|error| PassError::Stored(format!("`done`: {error}")))?;

@@ -4,11 +4,11 @@ use common::{
     aws::AwsError,
     clock::Clock,
     ids::RunId,
-    run_item::{RunItem, RunItems, RunStatus, Written},
+    run_item::{RunItem, RunItems, Written},
 };
 
-/// How often acquire and deposit may take turns. Each turn means that a holder came or went in between; a run with so
-/// many has others to look after it.
+/// How often a lease that ran out may be found, and be somebody else's at the next moment. A run with so many has others to
+/// look after it.
 const TURNS: usize = 10;
 
 /// What came of it.
@@ -25,17 +25,17 @@ pub(crate) enum Lease {
 /// Takes the lease for `me`, or deposits.
 pub(crate) async fn take(items: RunItems<'_>, run: &RunId, me: &str, clock: Clock) -> Result<Lease, AwsError> {
     for _ in 0..TURNS {
-        let stands = match items.acquire(run, me, clock.now()).await? {
-            Written::Yes(Some(item)) => return Ok(Lease::Mine(item)),
-            Written::Yes(None) | Written::No(None) => return Ok(Lease::NotNeeded),
-            Written::No(Some(stands)) => stands,
-        };
-        if matches!(stands.status, RunStatus::Submitting | RunStatus::Completed) {
-            return Ok(Lease::NotNeeded);
+        let now = clock.now();
+        let Written::Yes(Some(item)) = items.wake(run, me, now).await? else { return Ok(Lease::NotNeeded) };
+        if item.orchestrator_id.as_deref() == Some(me) {
+            return Ok(Lease::Mine(item));
         }
-        // A deposit into a lease that ended in the meantime would be lost: then the next turn acquires.
-        if let Written::Yes(_) = items.deposit(run, clock.now()).await? {
+        if item.is_leased(now) {
             return Ok(Lease::Deposited);
+        }
+        // Its owner is gone, and nobody would look at what is left with it.
+        if let Written::Yes(Some(item)) = items.take_over(run, me, clock.now()).await? {
+            return Ok(Lease::Mine(item));
         }
     }
     tracing::warn!(run_id = %run, "the lease changed hands too often; the tick will look again");

@@ -9,7 +9,7 @@ use common::{
     aws::Aws,
     claim::{Claims, Ending},
     clock::Timestamp,
-    events::{self, Event, Kind, Recorder},
+    events::{Event, Kind, Recorder},
     graph::{self, Evaluation, Limits, Node},
     ids::{OrderNum, RunId, fresh_nonce},
     intake::{kick_off::WAKE, upload::delete_key},
@@ -18,7 +18,7 @@ use common::{
     objects::Objects,
     plan::{self, Plan, PlannedOrder, SCHEMA_VERSION},
     rows::Rows,
-    run_item::{RunItem, RunItems, Written},
+    run_item::{RunItem, RunItems, RunStatus, Written},
     status::{Outcome, Status},
 };
 
@@ -131,7 +131,7 @@ impl<'a> Pass<'a> {
 
     async fn work(&mut self, callback: &Callback) -> Result<(), PassError> {
         let mut only = Some(callback).filter(|callback| self.news == 1 && is_narrow(callback));
-        loop {
+        'rounds: loop {
             if let Round::OutOfTime = self.round(only).await? {
                 return self.hand_over().await;
             }
@@ -140,20 +140,22 @@ impl<'a> Pass<'a> {
             if completed {
                 self.finalize().await?;
             }
-            match self.items().commit(&self.item.run_id, &self.me, self.news, &self.told.letters(), completed).await? {
-                Written::Yes(_) => {}
-                Written::No(Some(stands)) if stands.orchestrator_id.as_deref() == Some(&self.me) => {
-                    // Others came meanwhile: look at everything, still holding the lease.
-                    self.news = stands.news.unwrap_or(0);
-                    only = None;
-                    continue;
-                }
-                // Applied before with its answer lost, or taken over after the lease ran out: either way not ours now.
-                Written::No(stands) => {
-                    let is_completed = stands.is_some_and(|item| item.status == common::run_item::RunStatus::Completed);
-                    if !is_completed {
-                        return Ok(());
+            loop {
+                let letters = self.told.letters();
+                match self.items().commit(&self.item.run_id, &self.me, self.news, &letters, completed).await? {
+                    Written::Yes(_) => break,
+                    Written::No(Some(stands)) if stands.orchestrator_id.as_deref() == Some(&self.me) => {
+                        // Others came meanwhile: look at everything, still holding the lease. Where all has ended, nothing
+                        // that they say can change it.
+                        self.news = stands.news.unwrap_or(0);
+                        only = None;
+                        if !completed || self.budget.is_spent() {
+                            continue 'rounds;
+                        }
                     }
+                    Written::No(Some(stands)) if stands.status == RunStatus::Completed => break,
+                    // Applied before with its answer lost, or taken over after the lease ran out: either way not ours now.
+                    Written::No(_) => return Ok(()),
                 }
             }
             if completed {
@@ -166,7 +168,8 @@ impl<'a> Pass<'a> {
     /// One look and everything that follows from it.
     async fn round(&mut self, only: Option<&Callback>) -> Result<Round, PassError> {
         if self.is_at_its_beginning() {
-            events::write(self.aws, &self.settings.order_events_table, &[self.job_started()]).await?;
+            let started = self.job_started();
+            self.tell([started]).await?;
         }
         let news = self.look(only).await?;
         self.record_results(news.composed).await?;

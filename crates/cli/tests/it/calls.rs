@@ -30,7 +30,8 @@ const ALWAYS: Most = &[
     ("worker", "GetObject", 100),
     // The claim and the result.
     ("worker", "PutObject", 200),
-    ("worker", "GetParameter", 100),
+    // The run's key, once by each worker that is warm: eight of them at most.
+    ("worker", "GetParameter", 8),
 ];
 
 /// Results come one by one: each is a pass of its own.
@@ -43,8 +44,8 @@ const ONE_BY_ONE: Most = &[
 
 /// All results but one come while a pass is under way: each leaves word and goes home.
 const AT_ONCE: Most = &[
-    // Its row twice, the lease that is not free, the word.
-    ("orchestrator", "UpdateItem", 400),
+    // Its row twice, and the word.
+    ("orchestrator", "UpdateItem", 300),
     // 25 events at a time, of beginnings and ends.
     ("orchestrator", "BatchWriteItem", 8),
 ];

@@ -24,7 +24,7 @@ async fn a_callback_while_the_lease_is_held_is_not_lost() {
         call["function"] == "orchestrator" && call["outcome"]["code"] == "ConditionalCheckFailedException"
     };
     let refused = stack.recorded().iter().filter(|call| refused(call)).count();
-    assert!(refused > 0, "the test is void unless somebody found the lease taken");
+    assert!(refused > 0, "the test is void unless news came to a holder");
     nobody_ticked(&stack);
 }
 
