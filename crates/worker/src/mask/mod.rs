@@ -11,7 +11,11 @@
 mod automaton;
 mod forms;
 
-use std::{collections::VecDeque, fmt, sync::Arc};
+use std::{
+    collections::VecDeque,
+    fmt,
+    sync::{Arc, OnceLock},
+};
 
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value};
@@ -29,9 +33,26 @@ pub const MIN_CHARS: usize = 4;
 /// Clones share the patterns; each has its own stream.
 #[derive(Clone)]
 pub struct Masker {
-    automaton: Arc<Automaton>,
+    patterns: Arc<Patterns>,
     too_short: Arc<[String]>,
     stream: Stream,
+}
+
+/// What is looked for. The automaton is made when the first byte comes: many commands say nothing, and for a signed URL
+/// alone it takes about a millisecond.
+struct Patterns {
+    values: Vec<SecretString>,
+    automaton: OnceLock<Automaton>,
+}
+
+impl Patterns {
+    fn automaton(&self) -> &Automaton {
+        self.automaton.get_or_init(|| {
+            let mut all = forms::Forms::default();
+            self.values.iter().for_each(|value| all.add_value(value.expose_secret()));
+            Automaton::new(all.iter())
+        })
+    }
 }
 
 impl fmt::Debug for Masker {
@@ -43,17 +64,17 @@ impl fmt::Debug for Masker {
 impl Masker {
     /// A masker of these values, each with the name that it is known by.
     pub fn new(secrets: impl IntoIterator<Item = (String, SecretString)>) -> Self {
-        let (mut all, mut too_short) = (forms::Forms::default(), Vec::new());
+        let (mut values, mut too_short) = (Vec::new(), Vec::new());
         for (name, value) in secrets {
-            let value = value.expose_secret();
-            if value.trim().chars().count() >= MIN_CHARS {
-                all.add_value(value);
-            } else if !value.trim().is_empty() {
+            let text = value.expose_secret().trim();
+            if text.chars().count() >= MIN_CHARS {
+                values.push(value);
+            } else if !text.is_empty() {
                 too_short.push(name);
             }
         }
-        let automaton = Arc::new(Automaton::new(all.iter()));
-        Self { automaton, too_short: too_short.into(), stream: Stream::default() }
+        let patterns = Arc::new(Patterns { values, automaton: OnceLock::new() });
+        Self { patterns, too_short: too_short.into(), stream: Stream::default() }
     }
 
     /// Names of the values that are too short to be masked. Empty ones are not secret and not among them.
@@ -63,7 +84,9 @@ impl Masker {
 
     /// Takes the next bytes of the stream and appends to `out` whatever is certain by now.
     pub fn push(&mut self, chunk: &[u8], out: &mut Vec<u8>) {
-        self.stream.push(&self.automaton, chunk, out);
+        if !chunk.is_empty() {
+            self.stream.push(self.patterns.automaton(), chunk, out);
+        }
     }
 
     /// Ends the stream: appends what was held back. The masker can then take another stream.
@@ -73,8 +96,11 @@ impl Masker {
 
     /// A whole text with its secrets replaced.
     pub fn mask_str(&self, text: &str) -> String {
+        if text.is_empty() {
+            return String::new();
+        }
         let (mut stream, mut out) = (Stream::default(), Vec::with_capacity(text.len()));
-        stream.push(&self.automaton, text.as_bytes(), &mut out);
+        stream.push(self.patterns.automaton(), text.as_bytes(), &mut out);
         stream.finish(&mut out);
         // Forms begin and end at characters, so what is left is UTF-8 as before.
         String::from_utf8_lossy(&out).into_owned()
