@@ -23,7 +23,7 @@ def stripped(binary: Path) -> tuple[int, bool]:
 
 
 def measure(context: Context) -> Measure:
-    how = "`--no-default-features`, as the image has it."
+    how = "`--profile lean --no-default-features`, as the image and instances have it."
     result = Measure("P10", "Size of the lean release binary, stripped", how)
     if context.lean is None:
         result.unmeasured.append("the lean binary was not given: the variable `AWS_EXE_LEAN` names one")
