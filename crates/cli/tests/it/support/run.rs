@@ -33,9 +33,18 @@ impl Stack {
         self.submit_as(&common::ids::fresh_nonce(), job).await
     }
 
-    /// Submits a job under this run id.
+    /// Submits a job under this run id. If that takes longer than API Gateway waits, it goes on all the same, and is asked
+    /// again until it is over, as any client has to.
     pub(crate) async fn submit_as(&self, run_id: &str, job: &Job) -> Run<'_> {
-        let answer = self.post("/init", &json!({"job": job.document(), "run_id": run_id})).await;
+        let request = json!({"job": job.document(), "run_id": run_id});
+        let mut answer = self.post("/init", &request).await;
+        if answer.status == 503 {
+            let what = format!("the submission of `{run_id}` to end");
+            answer = wait::until(&what, async || {
+                Some(self.post("/init", &request).await).filter(|answer| ![409, 503].contains(&answer.status))
+            })
+            .await;
+        }
         assert_eq!(answer.status, 200, "{}", answer.text());
         self.run(answer.json(), job)
     }
