@@ -63,9 +63,10 @@ def calls_per_order(context: Context) -> Measure:
     measure = Measure(
         "P1",
         "AWS calls an order",
-        "Counted at the embedded AWS. Calls of the functions; not those of whoever watches the run, and not the "
-        "events that come to a function. What a run takes once is divided among its orders as well. A watchdog that "
-        "looks when its order is over long since is waited for, and counts.",
+        "Counted at the embedded AWS. Calls of the functions, and `states`, the state machine, where it asks S3 itself; "
+        "not those of whoever watches the run, and not the events and invocations that come to a function. What a run "
+        "takes once is divided among its orders as well. A watchdog that asks when its order is over long since is "
+        "waited for, and counts.",
     )
     runs = gather(context, measure)
     for shape, (most, most_orchestrator) in AIMS.items():
@@ -83,10 +84,10 @@ def calls_per_order(context: Context) -> Measure:
                 what = f"{shape}, how far calls an order are from their middle, N = {min(sizes):,} to {max(sizes):,}"
                 measure.checks.append(Check(what, share, SAME, "%", 1))
     rows = [
-        [title(key), *(number(per_order(calls, key[1], function)) for function in (None, *record.FUNCTIONS))]
+        [title(key), *(number(per_order(calls, key[1], function)) for function in (None, *record.CALLERS))]
         for key, calls in runs.items()
     ]
-    functions = [f"`{function}`" for function in record.FUNCTIONS]
+    functions = [f"`{function}`" for function in record.CALLERS]
     measure.tables.append(Table("Calls an order", ["job", "all", *functions], rows))
     measure.tables.append(by_operation(runs))
     return measure

@@ -7,7 +7,7 @@ workflows), as AWS publishes them on the pages of prices of these services.
 from dataclasses import dataclass
 from typing import Sequence
 
-from engine.record import DELIVER, Call, units
+from engine.record import DELIVER, STATES, Call, Executions, units
 
 WRITE_UNIT = 0.625e-6
 READ_UNIT = 0.125e-6
@@ -51,14 +51,6 @@ class Part:
         return None if self.count is None else self.count * self.price / orders * 1e6
 
 
-def transitions(executions: int, looks: int) -> int:
-    """Steps of state machines: each execution waits, looks, decides and ends; another look is three more.
-
-    An execution that the end of the record cut short is taken to its end, with one look.
-    """
-    return 4 * executions + 3 * max(0, looks - executions)
-
-
 def parts(calls: Sequence[Call]) -> list[Part]:
     """The bill of a run."""
     consumed = units(calls)
@@ -66,19 +58,16 @@ def parts(calls: Sequence[Call]) -> list[Part]:
     s3 = [call.operation for call in calls if call.is_counted and call.service == "s3"]
     puts = sum(operation in S3_PUTS for operation in s3)
     gets = sum(operation not in S3_PUTS and operation not in S3_FREE for operation in s3)
-    looks = sum(call.function == "states" and call.operation == "Invoke" for call in calls)
+    looks = sum(call.function == STATES and call.operation == "Invoke" for call in calls)
     deliveries = sum(call.operation == DELIVER for call in calls)
     submissions = sum(call.service == "execute-api" and call.operation == "POST /init" for call in calls)
-    executions = sum(
-        call.is_counted and call.operation == "StartExecution" and call.status == 200 for call in calls
-    )
     return [
         Part("DynamoDB write units", writes, WRITE_UNIT),
         Part("DynamoDB read units", reads, READ_UNIT),
         Part("S3 PUT and LIST", puts, PUT),
         Part("S3 GET and HEAD", gets, GET),
         Part("Lambda requests", deliveries + looks + submissions, REQUEST),
-        Part("Step Functions transitions", transitions(executions, looks), TRANSITION),
+        Part("Step Functions transitions", Executions(calls).transitions, TRANSITION),
     ]
 
 

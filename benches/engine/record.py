@@ -8,6 +8,10 @@ from typing import Iterable
 
 # Those that Lambda runs. `client` and `states` call as well, and are none.
 FUNCTIONS = ("init_job", "orchestrator", "worker", "watchdog_check")
+# The state machine, which invokes functions and asks S3.
+STATES = "states"
+# Who is counted: the functions, and the state machine for what it asks in their place.
+CALLERS = (*FUNCTIONS, STATES)
 # An event that comes to a function: recorded with the calls, and none.
 DELIVER = "Deliver"
 # Two answers that come closer to each other than this were waited for at once: the answer to a call that was sent after
@@ -36,8 +40,9 @@ class Call:
 
     @property
     def is_counted(self) -> bool:
-        """Whether it is a call of one of the functions."""
-        return self.function in FUNCTIONS and self.operation != DELIVER
+        """Whether it is a call of one of the functions, or one of the state machine that invokes none of them."""
+        is_event = self.operation == DELIVER or (self.function == STATES and self.operation == "Invoke")
+        return self.function in CALLERS and not is_event
 
 
 Counts = Counter[tuple[str, str, str]]
@@ -69,7 +74,7 @@ def read(path: Path) -> list[Call]:
 
 
 def count(calls: Iterable[Call]) -> Counts:
-    """The functions' calls, by function, service and operation."""
+    """The calls that count, by function, service and operation."""
     return Counter((call.function, call.service, call.operation) for call in calls if call.is_counted)
 
 
@@ -99,21 +104,38 @@ def puts_of(calls: Iterable[Call], function: str) -> list[Call]:
 
 
 class Executions:
-    """The watchdogs of a run: those that were started, and those that have looked."""
+    """The watchdogs of a run: those that were started, those for which S3 had a result, and the looks of the others."""
 
-    def __init__(self) -> None:
+    def __init__(self, calls: Iterable[Call] = ()) -> None:
         self._started: set[str | None] = set()
-        self._looked: set[str | None] = set()
+        self._asked = False
+        self._found: set[str | None] = set()
+        self._looks: Counter[str | None] = Counter()
+        for call in calls:
+            self.see(call)
 
     def see(self, call: Call) -> None:
         if call.operation == "StartExecution" and call.status == 200:
             self._started.add(call.starts)
-        elif call.function == "states" and call.operation == "Invoke":
-            self._looked.add(call.parent)
+        elif call.function == STATES and call.operation == "HeadObject":
+            self._asked = True
+            if call.status == 200:
+                self._found.add(call.parent)
+        elif call.function == STATES and call.operation == "Invoke":
+            self._looks[call.parent] += 1
 
     @property
     def have_looked(self) -> bool:
-        return bool(self._started) and self._started <= self._looked
+        """Whether none is left that has not yet seen anything."""
+        return bool(self._started) and self._started <= self._found | self._looks.keys()
+
+    @property
+    def transitions(self) -> int:
+        """Steps of the state machine: each execution waits and asks S3, which older binaries do not. Where there is no
+        result it looks, decides, and waits again or ends. One that the end of the record cut short is taken to its end,
+        with one look."""
+        looks = sum(max(1, self._looks[execution]) for execution in self._started - self._found)
+        return (2 if self._asked else 1) * len(self._started) + 3 * looks
 
 
 def before_invoke(calls: Iterable[Call]) -> list[list[Call]]:

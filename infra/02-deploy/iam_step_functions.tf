@@ -1,4 +1,5 @@
-# The role of the watchdog's state machine: it invokes watchdog_check, and nothing else of the engine.
+# The role of the watchdog's state machine: it sees whether there is a result, invokes watchdog_check, and does nothing
+# else of the engine.
 
 resource "aws_iam_role" "step_functions" {
   name                 = "${local.name.state_machine}-${var.region}"
@@ -20,6 +21,15 @@ data "aws_iam_policy_document" "step_functions" {
     sid       = "InvokesWatchdogCheck"
     actions   = ["lambda:InvokeFunction"]
     resources = [local.arn.watchdog_check]
+  }
+
+  # Recorded as calls of `states`. HeadObject needs the right to read. Without the right to list the bucket S3 says 403
+  # of what is not there, and not 404: to the state machine any refusal means that watchdog_check has to look, and
+  # listing would show every key of the bucket, as it knows no condition that holds for requests for an object.
+  statement {
+    sid       = "LooksForResults"
+    actions   = ["s3:GetObject"]
+    resources = ["${local.arn.internal_bucket}/tmp/callbacks/runs/*"]
   }
 
   # Step Functions itself sets up the delivery of its log; the embedded AWS has no log of it.

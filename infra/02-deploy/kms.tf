@@ -179,6 +179,25 @@ data "aws_iam_policy_document" "worker_kms" {
   }
 }
 
+data "aws_iam_policy_document" "step_functions_kms" {
+  count = local.has_kms_key ? 1 : 0
+
+  # The embedded AWS has no KMS. The state machine looks for results, and writes nothing. AWS's page of HeadObject names
+  # kms:Decrypt for directory buckets and is silent on others; were it missing where it is needed, each watchdog would
+  # ask watchdog_check.
+  statement {
+    sid       = "UnrecordedKmsOfResults"
+    actions   = ["kms:Decrypt"]
+    resources = [local.kms_key_arn]
+
+    condition {
+      test     = "StringEquals"
+      variable = "kms:ViaService"
+      values   = ["s3.${var.region}.amazonaws.com"]
+    }
+  }
+}
+
 # Parameter Store encrypts each advanced parameter with a data key under the parameter's own name
 # (https://docs.aws.amazon.com/kms/latest/developerguide/services-parameter-store.html).
 data "aws_iam_policy_document" "run_keys_put_kms" {
@@ -272,4 +291,12 @@ resource "aws_iam_role_policy" "worker_kms" {
   name   = "kms"
   role   = each.value
   policy = data.aws_iam_policy_document.worker_kms[0].json
+}
+
+resource "aws_iam_role_policy" "step_functions_kms" {
+  count = local.has_kms_key ? 1 : 0
+
+  name   = "kms"
+  role   = aws_iam_role.step_functions.id
+  policy = data.aws_iam_policy_document.step_functions_kms[0].json
 }

@@ -3,6 +3,7 @@
     python3 -m unittest discover -s tests/scripts -p '*_test.py'
 """
 
+import copy
 import json
 import subprocess
 import sys
@@ -65,7 +66,7 @@ class Figures(unittest.TestCase):
 
 
 class Record(unittest.TestCase):
-    def test_only_calls_of_functions_count(self) -> None:
+    def test_only_calls_of_functions_and_what_the_state_machine_asks_count(self) -> None:
         those = calls(
             line(1, "client", "s3", "GetObject"),
             line(2, "init_job", "s3", "PutObject"),
@@ -74,11 +75,13 @@ class Record(unittest.TestCase):
             line(5, "states", "lambda", "Invoke"),
             line(6, "watchdog_check", "s3", "HeadObject"),
             line(7, "watchdog_check", "s3", "HeadObject", status=404),
+            line(8, "states", "s3", "HeadObject"),
         )
         counts = record.count(those)
-        self.assertEqual(sum(counts.values()), 4)
+        self.assertEqual(sum(counts.values()), 5)
         self.assertEqual(counts["watchdog_check", "s3", "HeadObject"], 2)
-        self.assertEqual(per_order(those, 2), 2.0)
+        self.assertEqual(counts["states", "s3", "HeadObject"], 1)
+        self.assertEqual(per_order(those, 2), 2.5)
         self.assertEqual(per_order(those, 2, "orchestrator"), 0.5)
 
     def test_an_older_record_has_neither_units_nor_bytes(self) -> None:
@@ -136,7 +139,7 @@ class Record(unittest.TestCase):
         self.assertEqual(record.steps(calls(*lines)), 3)
         self.assertEqual(record.steps([]), 0)
 
-    def test_each_watchdog_has_to_look(self) -> None:
+    def test_each_watchdog_has_to_see_a_result_or_to_look(self) -> None:
         executions = record.Executions()
         self.assertFalse(executions.have_looked)
         for call in calls(
@@ -144,13 +147,35 @@ class Record(unittest.TestCase):
             line(2, "orchestrator", "states", "StartExecution", starts="order"),
             # There already, so it starts none.
             line(3, "orchestrator", "states", "StartExecution", starts="other", status=400),
-            line(4, "states", "lambda", "Invoke", parent="run"),
+            line(4, "states", "s3", "HeadObject", parent="run", status=404),
             line(5, "states", "lambda", "Invoke", parent="run"),
+            line(6, "states", "lambda", "Invoke", parent="run"),
+            line(7, "states", "s3", "HeadObject", parent="order", status=404),
         ):
             executions.see(call)
         self.assertFalse(executions.have_looked)
-        executions.see(calls(line(6, "states", "lambda", "Invoke", parent="order"))[0])
-        self.assertTrue(executions.have_looked)
+        for seen in (
+            line(8, "states", "lambda", "Invoke", parent="order"),
+            line(8, "states", "s3", "HeadObject", parent="order"),
+        ):
+            several = copy.deepcopy(executions)
+            several.see(calls(seen)[0])
+            self.assertTrue(several.have_looked)
+
+    def test_what_is_seen_at_once_takes_two_steps_and_a_look_three_more(self) -> None:
+        started = [line(1, "orchestrator", "states", "StartExecution", starts=str(number)) for number in range(4)]
+        found = [line(2, "states", "s3", "HeadObject", parent=str(number)) for number in range(3)]
+        missed = line(3, "states", "s3", "HeadObject", parent="3", status=404)
+        looks = [line(4, "states", "lambda", "Invoke", parent="3")] * 2
+        self.assertEqual(record.Executions(calls(*started, *found, missed, *looks)).transitions, 3 * 2 + 2 + 2 * 3)
+        # One was cut short, and is taken to its end.
+        self.assertEqual(record.Executions(calls(*started[:2], found[0])).transitions, 2 + 2 + 3)
+
+    def test_an_older_binary_asks_nobody_before_it_looks(self) -> None:
+        started = line(1, "orchestrator", "states", "StartExecution", starts="e")
+        looks = [line(2, "states", "lambda", "Invoke", parent="e")] * 2
+        self.assertEqual(record.Executions(calls(started)).transitions, 4)
+        self.assertEqual(record.Executions(calls(started, *looks)).transitions, 7)
 
     def test_a_file_is_read_line_by_line(self) -> None:
         with tempfile.TemporaryDirectory() as folder:
@@ -173,13 +198,14 @@ class Prices(unittest.TestCase):
             line(2, "init_job", "dynamodb", "PutItem", units=4.0),
             line(3, "init_job", "s3", "PutObject"),
             line(4, "init_job", "s3", "DeleteObject"),
-            line(5, "init_job", "states", "StartExecution"),
+            line(5, "init_job", "states", "StartExecution", starts="e"),
             line(6, "orchestrator", "lambda", "Deliver"),
             line(7, "orchestrator", "s3", "ListObjectsV2"),
             line(8, "orchestrator", "s3", "GetObject"),
-            line(9, "states", "lambda", "Invoke"),
+            line(9, "states", "lambda", "Invoke", parent="e"),
             line(10, "watchdog_check", "dynamodb", "GetItem", units=0.5),
             line(11, "client", "s3", "PutObject"),
+            line(12, "states", "s3", "HeadObject", status=404, parent="e"),
         )
         bill = prices.parts(those)
         counts = {part.name: part.count for part in bill}
@@ -189,23 +215,18 @@ class Prices(unittest.TestCase):
                 "DynamoDB write units": 4.0,
                 "DynamoDB read units": 0.5,
                 "S3 PUT and LIST": 2,
-                "S3 GET and HEAD": 1,
+                "S3 GET and HEAD": 2,
                 "Lambda requests": 3,
-                "Step Functions transitions": 4,
+                "Step Functions transitions": 5,
             },
         )
-        # Of two orders: 2 × 0.625 + 0.25 × 0.125 + 5 + 0.5 × 0.40 + 1.5 × 0.20 + 2 × 25 dollars a million.
-        self.assertAlmostEqual(prices.total_per_million(bill, 2), 1.25 + 0.03125 + 5 + 0.2 + 0.3 + 50)
+        # Of two orders: 2 × 0.625 + 0.25 × 0.125 + 5 + 0.40 + 1.5 × 0.20 + 2.5 × 25 dollars a million.
+        self.assertAlmostEqual(prices.total_per_million(bill, 2), 1.25 + 0.03125 + 5 + 0.4 + 0.3 + 62.5)
 
     def test_what_is_not_recorded_has_no_price(self) -> None:
         bill = prices.parts(calls(line(1, "init_job", "dynamodb", "PutItem"), line(2, "worker", "s3", "GetObject")))
         self.assertIsNone(bill[0].per_million(1))
         self.assertAlmostEqual(prices.total_per_million(bill, 1), 0.4)
-
-    def test_another_look_is_three_more_steps(self) -> None:
-        self.assertEqual(prices.transitions(executions=10, looks=10), 40)
-        self.assertEqual(prices.transitions(executions=10, looks=12), 46)
-        self.assertEqual(prices.transitions(executions=10, looks=3), 40)
 
 
 class Shapes(unittest.TestCase):

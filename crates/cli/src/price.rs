@@ -12,8 +12,9 @@ const LAMBDA_GB: f64 = 2.0;
 const BUILD_MINUTE: f64 = 0.005;
 /// USD for a state transition. <https://aws.amazon.com/step-functions/pricing/>
 const TRANSITION: f64 = 0.000_025;
-/// Transitions of an order's watchdog: first wait, look, choice; for a longer one once more, and the end.
-const TRANSITIONS: f64 = 7.0;
+/// Transitions of an order's watchdog at most: wait, result, look, choice; wait, look, choice; end. Where the order has
+/// ended when the first wait is over, they are two.
+const TRANSITIONS: f64 = 8.0;
 /// Transitions of a run's tick in a minute: wait, look, choice.
 const TICK_TRANSITIONS: f64 = 3.0;
 /// AWS calls of an order, all functions together (`cargo test --workspace --test it figures -- --nocapture` counts them).

@@ -80,6 +80,15 @@ pub fn result(run: &RunId, share: impl Into<Share>) -> String {
     }
 }
 
+/// What a watchdog execution looks for first: if it is there, nothing is left to look after, and nobody is asked.
+///
+/// Of an order its result. Of the run a key that nobody writes: its wake-up `0000/result.json` is there from the beginning,
+/// and a tick that ended with it would leave a run stranded whose lease nobody gives back. It does not end in [`RESULT`],
+/// as everything does that a role of the engine or a signed URL may write below [`CALLBACKS`], and wakes nobody.
+pub fn watched(run: &RunId, order: OrderNum) -> String {
+    if order == OrderNum::RUN { format!("{CALLBACKS}{run}/{order}/never") } else { result(run, order) }
+}
+
 /// Everything that instances report of an SSM order.
 pub fn instances(run: &RunId, order: OrderNum) -> String {
     format!("{CALLBACKS}{run}/{order}/instances/")
@@ -294,8 +303,18 @@ mod tests {
                 keys.extend(of_order(b));
             }
             keys.extend([result(&run, OrderNum::RUN), cancel(&run, OrderNum::RUN), plan(&run), code(&run, "5a")]);
+            keys.push(watched(&run, OrderNum::RUN));
             let distinct: std::collections::HashSet<_> = keys.iter().collect();
             prop_assert_eq!(distinct.len(), keys.len());
+        }
+
+        /// The tick looks for nothing that is reported to the run, and an order's watchdog for that order's result alone.
+        #[test]
+        fn a_watchdog_is_ended_by_its_own_orders_result(run in run(), order in order()) {
+            prop_assert_eq!(parse_callback(&watched(&run, order)), Some((run.clone(), Callback::Result(order))));
+            let of_run = watched(&run, OrderNum::RUN);
+            prop_assert!(of_run.starts_with(&callbacks(&run)) && !of_run.ends_with(RESULT));
+            prop_assert_eq!(parse_callback(&of_run), None);
         }
 
         #[test]
@@ -326,6 +345,8 @@ mod tests {
             (callbacks(&run), "tmp/callbacks/runs/run-1/"),
             (result(&run, OrderNum::RUN), "tmp/callbacks/runs/run-1/0000/result.json"),
             (result(&run, order), "tmp/callbacks/runs/run-1/0007/result.json"),
+            (watched(&run, order), "tmp/callbacks/runs/run-1/0007/result.json"),
+            (watched(&run, OrderNum::RUN), "tmp/callbacks/runs/run-1/0000/never"),
             (instances(&run, order), "tmp/callbacks/runs/run-1/0007/instances/"),
             (result(&run, share()), "tmp/callbacks/runs/run-1/0007/instances/i-0a/result.json"),
             (cancel(&run, order), "tmp/callbacks/runs/run-1/_cancel/0007/result.json"),
@@ -359,6 +380,7 @@ mod tests {
             "tmp/callbacks/runs//0001/result.json",
             "tmp/callbacks/runs/../0001/result.json",
             "tmp/callbacks/runs/r/0001/result.json/x",
+            "tmp/callbacks/runs/r/0000/never",
             "logs/r/0001.log",
         ] {
             assert_eq!(parse_callback(key), None, "{key}");

@@ -72,7 +72,10 @@ pub fn roles(module: &Module) -> Roles {
 }
 
 /// The statements of a document, with those that it takes from others.
-fn document(module: &Module, wanted: &str) -> Vec<Statement> {
+///
+/// # Panics
+/// If there is none of that name, or it says what is not understood here.
+pub fn document(module: &Module, wanted: &str) -> Vec<Statement> {
     let block = module.blocks("data", "aws_iam_policy_document").find(|block| name(block) == wanted);
     let body = block.unwrap_or_else(|| panic!("there is no document `{wanted}`")).body();
     let sources = attribute(body, "source_policy_documents").map(|sources| module.value(sources, None));

@@ -12,7 +12,7 @@
 //!
 //! Async events (S3 notifications, `Event` invokes, what the event bus passes on, records for a destination) pass as
 //! calls of the service `lambda` and operation `Deliver` whose function is the one that is to get them; only these can be
-//! dropped, duplicated and held. Step Functions invokes as the function `states`.
+//! dropped, duplicated and held. Step Functions invokes, and asks S3, as the function `states`.
 
 use std::{
     collections::HashMap,

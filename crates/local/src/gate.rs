@@ -31,7 +31,7 @@ pub(crate) enum Portion {
     Part,
 }
 
-/// What a fault does instead of the call that Step Functions makes.
+/// What a fault does instead of the function that Step Functions invokes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Instead {
     /// It is refused with this error, and not made.
@@ -58,6 +58,21 @@ impl Gate {
         F: Future<Output = Response>,
     {
         let at_work = self.timeline.at_work();
+        self.pass_by(call, session, &at_work, perform).await
+    }
+
+    /// The same for whoever is at work already.
+    pub(crate) async fn pass_by<P, F>(
+        &self,
+        call: &Call,
+        session: Option<&Session>,
+        at_work: &AtWork,
+        perform: P,
+    ) -> Result<Response, Cut>
+    where
+        P: FnOnce(Portion) -> F,
+        F: Future<Output = Response>,
+    {
         let Some(action) = self.faults.due(call, self.timeline.now()) else {
             return Ok(self.perform(call, perform(Portion::All)).await);
         };
@@ -101,13 +116,13 @@ impl Gate {
                 if let Err(error) = self.dynamodb.expire_leases() {
                     tracing::error!(%error, "leases could not be let run out");
                 }
-                self.stand_still(call, &at_work, *ms).await;
+                self.stand_still(call, at_work, *ms).await;
                 let done = perform(Portion::All).await;
                 self.recorder.record(call, starts(call, &done).as_deref(), &late(&done));
                 Ok(done)
             }
             Action::Delay { ms } => {
-                self.stand_still(call, &at_work, *ms).await;
+                self.stand_still(call, at_work, *ms).await;
                 let done = perform(Portion::All).await;
                 self.recorder.record(call, starts(call, &done).as_deref(), &late(&done));
                 Ok(done)

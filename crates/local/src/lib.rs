@@ -6,7 +6,7 @@
 //!   SDK, CLI, curl ──▶ server ──▶ gate (faults, record) ──▶ signature ──▶ dynamodb        (dynoxide)
 //!                                                                         s3              (s3s) ──ObjectCreated─┐
 //!                                                                         lambda ◀──queue◀──────────────────────┘
-//!                                                                         step_functions ──Task──▶ lambda
+//!                                                                         step_functions ──Task──▶ lambda, s3
 //!                                                                         codebuild ──▶ processes
 //!                                                                           └──state──▶ events ──▶ queue
 //!                                                                         ssm ──▶ processes of instances
@@ -48,7 +48,7 @@ use crate::{
         parameters::Parameters,
         run_command::{RunCommand, Surroundings, instances::Instances},
     },
-    step_functions::StepFunctions,
+    step_functions::{StepFunctions, interpreter::Asked},
     tasks::Tasks,
     timeline::Timeline,
 };
@@ -187,17 +187,18 @@ impl Folder {
     fn open_states(
         &self,
         lambda: &Arc<Lambda>,
+        store: &Arc<Store>,
         gate: &Arc<Gate>,
         timeline: &Timeline,
-        stack: &Stack,
     ) -> Result<Arc<StepFunctions>, StartError> {
+        let stack = Stack::embedded();
         let dir = self.durable_sub("states")?;
-        let opened = StepFunctions::open(Arc::clone(lambda), Arc::clone(gate), timeline.clone(), dir.clone());
+        let asked = Asked { lambda: Arc::clone(lambda), store: Arc::clone(store), gate: Arc::clone(gate) };
+        let opened = StepFunctions::open(asked, timeline.clone(), dir.clone());
         let opened = opened.map_err(StartError::files(dir.unwrap_or_default()))?;
         let check = arn("lambda", &format!("function:{}", stack.function(Function::WatchdogCheck)));
-        opened
-            .deploy(&stack.state_machine(), &WATCHDOG.replace("${watchdog_check_arn}", &check))
-            .map_err(|error| StartError::Stack(error.message))?;
+        let definition = WATCHDOG.replace("${watchdog_check_arn}", &check).replace("${partition}", "aws");
+        opened.deploy(&stack.state_machine(), &definition).map_err(|error| StartError::Stack(error.message))?;
         Ok(opened)
     }
 
@@ -282,7 +283,7 @@ impl EmbeddedAws {
             timeline: timeline.clone(),
             bus,
             tasks: Arc::clone(&tasks),
-            store,
+            store: Arc::clone(&store),
             binary,
             instances,
             engine_env,
@@ -291,7 +292,7 @@ impl EmbeddedAws {
         let secrets_file = folder.durable_sub("secretsmanager")?.map(|dir| dir.join("secrets.json"));
         let secrets =
             Secrets::open(clock, secrets_file.clone()).map_err(StartError::files(secrets_file.unwrap_or_default()))?;
-        let step_functions = folder.open_states(&lambda, &gate, &timeline, &stack)?;
+        let step_functions = folder.open_states(&lambda, &store, &gate, &timeline)?;
 
         let services = Arc::new(Services {
             capture,

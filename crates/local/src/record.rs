@@ -16,7 +16,7 @@ use crate::{lambda::process::Running, service::Service};
 
 /// The caller that is no function.
 pub const CLIENT: &str = "client";
-/// Step Functions, when it invokes a function.
+/// Step Functions, when it invokes a function or asks S3.
 pub const STATES: &str = "states";
 /// The operation under which an asynchronous event is recorded, by the function that is to get it.
 pub const DELIVER: &str = "Deliver";

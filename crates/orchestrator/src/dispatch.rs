@@ -131,6 +131,7 @@ impl Pass<'_> {
             stop_grace: planned.stop_grace,
             start_time: self.now().secs(),
             internal_bucket: self.settings.internal_bucket.clone(),
+            result_key: keys::watched(&self.item.run_id, order),
             locks_table: self.settings.locks_table.clone(),
             target: planned.target,
             wait_seconds: planned.start_timeout.min(planned.timeout + LOOK_AFTER_SECS),

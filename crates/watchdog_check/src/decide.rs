@@ -95,6 +95,7 @@ mod tests {
             stop_grace: 10,
             start_time: 1_000_000,
             internal_bucket: "b".to_owned(),
+            result_key: String::new(),
             locks_table: "t".to_owned(),
             target: common::target::Target::Lambda,
             wait_seconds: 65,

@@ -278,6 +278,7 @@ run "nothing_more_than_asked_for" {
       length(aws_kms_key.stack) == 0,
       length(aws_iam_role_policy.function_kms) == 0,
       length(aws_iam_role_policy.worker_kms) == 0,
+      length(aws_iam_role_policy.step_functions_kms) == 0,
       length(aws_iam_role_policy.run_keys_put_kms) == 0,
       length(aws_iam_role_policy.run_keys_read_kms) == 0,
       local.intake_environment.AWS_EXE_SYS_KMS_KEY_ARN == "",
@@ -368,6 +369,14 @@ run "key_of_its_own" {
   assert {
     condition     = length(aws_iam_role_policy.function_kms) == 4 && length(aws_iam_role_policy.worker_kms) == 2
     error_message = "Roles may not use the key."
+  }
+
+  assert {
+    condition = alltrue([for statement in one(data.aws_iam_policy_document.step_functions_kms).statement :
+      toset(statement.actions) == toset(["kms:Decrypt"]) && toset(flatten(statement.condition[*].values)) == toset([
+        "s3.eu-west-1.amazonaws.com",
+    ])]) && length(aws_iam_role_policy.step_functions_kms) == 1
+    error_message = "The state machine may not use the key for results, or may for something else."
   }
 
   assert {

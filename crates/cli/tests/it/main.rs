@@ -48,3 +48,4 @@ mod verb_run;
 mod verb_submit;
 mod verbs;
 mod wakes;
+mod watchdogs;

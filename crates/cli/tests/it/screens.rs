@@ -337,7 +337,7 @@ async fn a_thousand_orders() {
     assert_eq!(say(&["graph", "--all", "job.json"]).await.stdout.lines().count(), 1_001);
     let explained = say(&["explain", "job.json"]).await;
     insta::assert_snapshot!(explained.stdout.lines().rev().take(9).collect::<Vec<_>>().join("\n"), @r"
-    at most 10.25 USD if every order takes all its time: list prices of us-east-1, default machines
+    at most 10.28 USD if every order takes all its time: list prices of us-east-1, default machines
 
       at most   0.0100 USD
       limits    1m 00s for its commands, 1h 00m to start, 30 s to stop

@@ -26,6 +26,7 @@ pub async fn kick_off(aws: &Aws, settings: &Settings, plan: &Plan, job_timeout: 
         stop_grace: 0,
         start_time: plan.created_at.secs(),
         internal_bucket: settings.internal_bucket.clone(),
+        result_key: keys::watched(&plan.run_id, OrderNum::RUN),
         locks_table: settings.locks_table.clone(),
         target: Target::Lambda,
         wait_seconds: TICK_SECS.min(job_timeout),

@@ -61,7 +61,7 @@ impl Objects {
     }
 
     fn find(&self, bucket: &str, key: &str) -> S3Result<std::sync::Arc<Object>> {
-        self.store.bucket(bucket)?.get(key).ok_or_else(|| s3_error!(NoSuchKey, "The specified key does not exist."))
+        find(&self.store, bucket, key)
     }
 
     /// The bytes of an object; opened here, so that a later overwrite does not change what the caller gets.
@@ -98,6 +98,12 @@ impl Objects {
             Content::File(path) => copy_file(path, object.attributes.size, writer).await,
         }
     }
+}
+
+/// The object under a key, for whoever asks from inside as well.
+pub(crate) fn find(store: &Store, bucket: &str, key: &str) -> S3Result<Arc<Object>> {
+    Objects::check_key(key)?;
+    store.bucket(bucket)?.get(key).ok_or_else(|| s3_error!(NoSuchKey, "The specified key does not exist."))
 }
 
 fn is_stale(objects: &Objects, bucket: &str, object: &Object) -> bool {
@@ -215,7 +221,6 @@ impl S3 for Objects {
 
     async fn get_object(&self, request: S3Request<GetObjectInput>) -> S3Result<S3Response<GetObjectOutput>> {
         let input = request.input;
-        Self::check_key(&input.key)?;
         loop {
             let object = self.find(&input.bucket, &input.key)?;
             may_read(input.if_match.as_ref(), input.if_none_match.as_ref(), &object)?;
@@ -255,7 +260,6 @@ impl S3 for Objects {
 
     async fn head_object(&self, request: S3Request<HeadObjectInput>) -> S3Result<S3Response<HeadObjectOutput>> {
         let input = request.input;
-        Self::check_key(&input.key)?;
         let object = self.find(&input.bucket, &input.key)?;
         may_read(input.if_match.as_ref(), input.if_none_match.as_ref(), &object)?;
         let attributes = &object.attributes;

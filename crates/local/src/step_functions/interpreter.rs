@@ -1,28 +1,29 @@
 //! One execution, state by state.
 //!
 //! ```text
-//!   enter state → (retries…) → effect: sleep | invoke | nothing → leave state → save → next state
+//!   enter state → (retries…) → effect: sleep | task | nothing → leave state → save → next state
 //! ```
+//!
+//! What a task does is in [`super::task`].
 //!
 //! The place of an execution is saved before it waits and after each state, so that a restart goes on from there: a
 //! wait ends when it would have ended, a task that was under way is started again.
 
 use std::{sync::Arc, time::Duration};
 
-use bytes::Bytes;
 use common::clock::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::{
     dates,
-    gate::{Gate, Instead},
-    lambda::{Invocation, Lambda, Pool},
-    record::{Call, Outcome, STATES},
-    service::Service,
+    gate::Gate,
+    lambda::Lambda,
+    s3::store::Store,
     step_functions::{
-        asl::{Catcher, Definition, Kind, Path, Retrier, State},
+        asl::{Catcher, Definition, Kind, Language, Path, State},
         executions::Execution,
+        jsonata::{self, Undefined},
         paths,
     },
     timeline::AtWork,
@@ -59,9 +60,17 @@ impl Failure {
         Self { error: error.to_owned(), cause: cause.into() }
     }
 
-    fn runtime(cause: impl Into<String>) -> Self {
+    pub(crate) fn runtime(cause: impl Into<String>) -> Self {
         Self::new("States.Runtime", cause)
     }
+}
+
+/// Whom tasks ask, and the gate that all of it passes.
+#[derive(Debug)]
+pub(crate) struct Asked {
+    pub(crate) lambda: Arc<Lambda>,
+    pub(crate) store: Arc<Store>,
+    pub(crate) gate: Arc<Gate>,
 }
 
 /// What follows a state.
@@ -74,8 +83,7 @@ enum Then {
 pub(crate) async fn run(
     execution: &Execution,
     definition: &Definition,
-    lambda: &Arc<Lambda>,
-    gate: &Gate,
+    asked: &Asked,
     at_work: &AtWork,
     mut place: Place,
 ) -> Result<Value, Failure> {
@@ -84,7 +92,7 @@ pub(crate) async fn run(
             .states
             .get(&place.state)
             .ok_or_else(|| Failure::runtime(format!("there is no state `{}`", place.state)))?;
-        let step = Step { execution, state, lambda, gate, at_work };
+        let step = Step { execution, state, asked, at_work };
         match step.run(&mut place).await? {
             Then::Go(next) => place = next,
             Then::Finish(output) => return Ok(output),
@@ -93,12 +101,12 @@ pub(crate) async fn run(
     }
 }
 
-struct Step<'a> {
-    execution: &'a Execution,
-    state: &'a State,
-    lambda: &'a Arc<Lambda>,
-    gate: &'a Gate,
-    at_work: &'a AtWork,
+/// A state that is being run.
+pub(super) struct Step<'a> {
+    pub(super) execution: &'a Execution,
+    pub(super) state: &'a State,
+    pub(super) asked: &'a Asked,
+    pub(super) at_work: &'a AtWork,
 }
 
 impl Step<'_> {
@@ -151,10 +159,9 @@ impl Step<'_> {
                 ));
             }
             Kind::Task { resource, timeout_seconds, retry, catch } => {
-                let payload = self.parameters(&input)?;
-                match self.task(place, resource, *timeout_seconds, retry, &payload).await? {
-                    Ok(result) => self.go_on(self.place_result(&place.input, result)?)?,
-                    Err(failure) => Self::caught(catch, &place.input, failure)?,
+                match self.task(place, &input, resource, *timeout_seconds, retry).await? {
+                    Ok(output) => self.go_on(output)?,
+                    Err(failure) => self.caught(catch, place, failure)?,
                 }
             }
         };
@@ -187,134 +194,53 @@ impl Step<'_> {
         Ok(())
     }
 
-    /// Runs the task, again and again as its retriers say.
-    async fn task(
-        &self,
-        place: &mut Place,
-        resource: &str,
-        timeout: Option<u64>,
-        retry: &[Retrier],
-        payload: &Value,
-    ) -> Result<Result<Value, Failure>, Failure> {
-        place.used.resize(retry.len(), 0);
-        loop {
-            let failure = match self.invoke(resource, timeout, payload).await? {
-                Ok(result) => return Ok(Ok(result)),
-                Err(failure) => failure,
-            };
-            let concerned =
-                retry.iter().zip(&mut place.used).find(|(r, _)| paths::is_for(&r.error_equals, &failure.error));
-            let Some((retrier, used)) = concerned.filter(|(retrier, used)| **used < retrier.max_attempts) else {
-                return Ok(Err(failure));
-            };
-            let delay = delay(retrier, *used);
-            *used += 1;
-            self.execution.save(place).await?;
-            self.at_work.sleep(delay).await;
-        }
-    }
-
-    /// Invokes the function once. The outer error is the history's end.
-    async fn invoke(
-        &self,
-        resource: &str,
-        timeout: Option<u64>,
-        payload: &Value,
-    ) -> Result<Result<Value, Failure>, Failure> {
-        let text = payload.to_string();
-        let scheduled = json!({"resource": resource, "input": text});
-        self.event("LambdaFunctionScheduled", Some(("lambdaFunctionScheduledEventDetails", scheduled)))?;
-        let result = match self.lambda.find(resource) {
-            None => Err(Failure::new("Lambda.ResourceNotFoundException", format!("Function not found: {resource}"))),
-            Some(pool) => {
-                self.event("LambdaFunctionStarted", None)?;
-                // Waits for a free environment: the embedded functions have far less concurrency than an account.
-                let invocation = pool.invocation(Bytes::from(text), Some(self.execution.arn.clone()));
-                let call = self.call(pool, invocation);
-                match timeout {
-                    None => call.await,
-                    Some(seconds) => tokio::select! {
-                        result = call => result,
-                        () = self.at_work.limit(Duration::from_secs(seconds)) => Err(Failure::new("States.Timeout", "")),
-                    },
-                }
-            }
-        };
-        let result = result.and_then(|body| {
-            serde_json::from_slice::<Value>(&body)
-                .map_err(|error| Failure::runtime(format!("the function's answer: {error}")))
-        });
-        match &result {
-            Ok(output) => {
-                let details = json!({"output": output.to_string()});
-                self.event("LambdaFunctionSucceeded", Some(("lambdaFunctionSucceededEventDetails", details)))?;
-            }
-            Err(failure) => {
-                let details = json!({"error": failure.error, "cause": failure.cause});
-                let (kind, name) = if failure.error == "States.Timeout" {
-                    ("LambdaFunctionTimedOut", "lambdaFunctionTimedOutEventDetails")
-                } else {
-                    ("LambdaFunctionFailed", "lambdaFunctionFailedEventDetails")
-                };
-                self.event(kind, Some((name, details)))?;
-            }
-        }
-        Ok(result)
-    }
-
-    /// Invokes the function once, unless the fault script has other plans.
-    async fn call(&self, pool: &Arc<Pool>, invocation: Invocation) -> Result<Bytes, Failure> {
-        let call = Call {
-            function: STATES.to_owned(),
-            service: Service::Lambda,
-            operation: "Invoke".to_owned(),
-            key: pool.spec.name.clone(),
-            signer: None,
-            parent: Some(self.execution.arn.clone()),
-            starts: Some(invocation.request_id.clone()),
-            bytes: 0,
-            running: None,
-        };
-        let instead = self.gate.invoke(&call, self.at_work).await;
-        let record = |status, code: Option<&str>| {
-            let code = code.map(str::to_owned);
-            self.gate.recorder.record(&call, None, &Outcome { status, code, units: None });
-        };
-        if let Some(Instead::Refused(error)) = instead {
-            record(429, Some(error));
-            return Err(Failure::new(error, "injected by the fault script"));
-        }
-        // Shutting down: the execution is saved where it is, and goes on after the next start.
-        let Ok(permit) = pool.enter().await else { return std::future::pending().await };
-        let result = self.lambda.run(pool, invocation, permit).await;
-        if instead == Some(Instead::Lost) {
-            record(200, Some("ErrorAfter"));
-            return Err(Failure::new("Lambda.ServiceException", "injected by the fault script"));
-        }
-        record(200, result.as_ref().err().map(|error| error.kind.as_str()));
-        result.map_err(|error| Failure::new(&error.kind, String::from_utf8_lossy(&error.body)))
-    }
-
-    fn caught(catch: &[Catcher], input: &Value, failure: Failure) -> Result<(Then, Value), Failure> {
+    fn caught(&self, catch: &[Catcher], place: &Place, failure: Failure) -> Result<(Then, Value), Failure> {
         let Some(catcher) = catch.iter().find(|catcher| paths::is_for(&catcher.error_equals, &failure.error)) else {
             return Err(failure);
         };
         let result = json!({"Error": failure.error, "Cause": failure.cause});
-        let output = put(&catcher.result_path, input, result)?;
+        let output = match (self.state.language, &catcher.output) {
+            (Language::Paths, _) => put(&catcher.result_path, &place.input, result)?,
+            (Language::Jsonata, None) => result,
+            (Language::Jsonata, Some(template)) => {
+                let states = json!({"input": place.input, "errorOutput": result});
+                self.fill(template, &states, "Catch/Output", place)??
+            }
+        };
         Ok((Then::Go(Place::at(&catcher.next, output.clone())), output))
     }
 
-    fn parameters(&self, input: &Value) -> Result<Value, Failure> {
-        self.state.parameters.as_ref().map_or_else(
-            || Ok(input.clone()),
-            |template| {
-                paths::fill(template, input)
-                    .map_err(|path| Failure::new("States.ParameterPathFailure", format!("`{path}` leads nowhere")))
-            },
-        )
+    /// A template of `JSONata` with its expressions replaced. The inner error is one that can be caught.
+    pub(super) fn fill(
+        &self,
+        template: &Value,
+        states: &Value,
+        field: &str,
+        place: &Place,
+    ) -> Result<Result<Value, Failure>, Failure> {
+        let Undefined { expression, location } = match jsonata::fill(template, states, field) {
+            Ok(filled) => return Ok(Ok(filled)),
+            Err(undefined) => undefined,
+        };
+        let cause = format!(
+            "The JSONata expression '{expression}' specified for the field '{location}' returned nothing (undefined)."
+        );
+        let failure = Failure::new("States.QueryEvaluationError", cause);
+        let details =
+            json!({"error": failure.error, "cause": failure.cause, "location": location, "state": place.state});
+        self.event("EvaluationFailed", Some(("evaluationFailedEventDetails", details)))?;
+        Ok(Err(failure))
     }
 
-    fn place_result(&self, input: &Value, result: Value) -> Result<Value, Failure> {
+    pub(super) fn parameters(&self, input: &Value) -> Result<Value, Failure> {
+        let Some(template) = &self.state.parameters else { return Ok(input.clone()) };
+        // As AWS has it, which nothing catches; the specification has an error of its own for this.
+        paths::fill(template, input).map_err(|path| {
+            Failure::runtime(format!("The JSONPath '{path}' of Parameters could not be found in the input '{input}'"))
+        })
+    }
+
+    pub(super) fn place_result(&self, input: &Value, result: Value) -> Result<Value, Failure> {
         put(&self.state.result_path, input, result)
     }
 
@@ -355,7 +281,7 @@ impl Step<'_> {
         }
     }
 
-    fn event(&self, kind: &str, details: Option<(&str, Value)>) -> Result<(), Failure> {
+    pub(super) fn event(&self, kind: &str, details: Option<(&str, Value)>) -> Result<(), Failure> {
         self.execution.event(self.at_work.now(), kind, details)
     }
 }
@@ -367,29 +293,5 @@ fn put(path: &Path, input: &Value, result: Value) -> Result<Value, Failure> {
         Path::Nothing => Ok(input.clone()),
         Path::At(path) => paths::set(input.clone(), path, result)
             .ok_or_else(|| Failure::new("States.ResultPathMatchFailure", format!("`{path}` does not fit the input"))),
-    }
-}
-
-/// How long to wait before the next try.
-fn delay(retrier: &Retrier, used: u32) -> Duration {
-    let exponent = i32::try_from(used).unwrap_or(i32::MAX);
-    let interval = Duration::from_secs(retrier.interval_seconds).as_secs_f64();
-    // A year is longer than any execution.
-    let seconds = (interval * retrier.backoff_rate.powi(exponent)).min(365.0 * 86_400.0);
-    let delay = Duration::from_secs_f64(seconds.max(0.0));
-    retrier.max_delay_seconds.map_or(delay, |max| delay.min(Duration::from_secs(max)))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn tries_are_further_and_further_apart() {
-        let retrier: Retrier =
-            serde_json::from_value(json!({"ErrorEquals": ["States.ALL"], "IntervalSeconds": 5, "MaxDelaySeconds": 12}))
-                .unwrap();
-        let delays: Vec<u64> = (0..3).map(|used| delay(&retrier, used).as_secs()).collect();
-        assert_eq!(delays, [5, 10, 12]);
     }
 }

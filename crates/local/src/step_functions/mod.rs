@@ -3,8 +3,9 @@
 //! ```text
 //!   mod.rs          the operations
 //!   asl.rs          definitions, read and checked      paths.rs       paths, choices: pure
-//!   executions.rs   an execution and its files         history.rs     its events
-//!   interpreter.rs  running it
+//!   executions.rs   an execution and its files         jsonata.rs     expressions: pure
+//!   interpreter.rs  running it, state by state         history.rs     its events
+//!   task.rs         asking a function or S3
 //! ```
 
 use std::{
@@ -19,18 +20,18 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::{
-    arn, dates, errors::ApiError, files, gate::Gate, ids, lambda::Lambda, service::Service, timeline::Timeline,
-};
+use crate::{arn, dates, errors::ApiError, files, ids, service::Service, timeline::Timeline};
 use asl::Definition;
 use executions::{Execution, Record, Status};
-use interpreter::{Failure, Place};
+use interpreter::{Asked, Failure, Place};
 
 pub(crate) mod asl;
 pub(crate) mod executions;
 pub(crate) mod history;
 pub(crate) mod interpreter;
+pub(crate) mod jsonata;
 pub(crate) mod paths;
+pub(crate) mod task;
 
 /// Largest input of an execution in bytes, as on AWS.
 const INPUT_LIMIT: usize = 256 * 1024;
@@ -60,8 +61,7 @@ struct Loaded {
 /// The embedded Step Functions.
 #[derive(Debug)]
 pub(crate) struct StepFunctions {
-    lambda: Arc<Lambda>,
-    gate: Arc<Gate>,
+    asked: Asked,
     timeline: Timeline,
     dir: Option<PathBuf>,
     /// By ARN.
@@ -74,15 +74,9 @@ type Answer = Result<Value, ApiError>;
 
 impl StepFunctions {
     /// Opens what is in `dir` and goes on with what was running.
-    pub(crate) fn open(
-        lambda: Arc<Lambda>,
-        gate: Arc<Gate>,
-        timeline: Timeline,
-        dir: Option<PathBuf>,
-    ) -> io::Result<Arc<Self>> {
+    pub(crate) fn open(asked: Asked, timeline: Timeline, dir: Option<PathBuf>) -> io::Result<Arc<Self>> {
         let this = Arc::new(Self {
-            lambda,
-            gate,
+            asked,
             timeline,
             dir,
             machines: Mutex::default(),
@@ -272,7 +266,7 @@ impl StepFunctions {
     fn run(self: &Arc<Self>, execution: Arc<Execution>, definition: Arc<Definition>, place: Place) {
         let (this, at_work) = (Arc::clone(self), self.timeline.at_work());
         self.running.spawn(async move {
-            let run = interpreter::run(&execution, &definition, &this.lambda, &this.gate, &at_work, place);
+            let run = interpreter::run(&execution, &definition, &this.asked, &at_work, place);
             let result = tokio::select! {
                 biased;
                 // Saved where it is.

@@ -78,7 +78,7 @@ async fn accepted_events_and_executions_go_on() {
     .await;
     assert!(output.unwrap().contains("\"done\":true"));
     let history = world.states().get_execution_history().execution_arn(&execution).send().await.unwrap();
-    assert_eq!(history.events().len(), 13, "what happened before the restart is part of the history");
+    assert_eq!(history.events().len(), 16, "what happened before the restart is part of the history");
     world.aws.shutdown().await.unwrap();
 }
 

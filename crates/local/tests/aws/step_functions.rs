@@ -1,6 +1,7 @@
 //! Step Functions through the SDK, on a clock that runs fast.
 
-use crate::support::{World, eventually, world};
+use crate::support::{INTERNAL, World, eventually, world};
+use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_sfn::types::{ExecutionStatus, HistoryEventType};
 use common::clock::Clock;
 use serde_json::{Value, json};
@@ -45,7 +46,8 @@ async fn history(world: &World, arn: &str) -> Vec<HistoryEventType> {
 #[tokio::test]
 async fn the_watchdog_waits_looks_and_ends() {
     let world = fast().await;
-    let input = json!({"wait_seconds": 60, "probe": "done", "after": 0, "run_id": "r"});
+    let input = json!({"wait_seconds": 60, "probe": "done", "after": 0, "run_id": "r", "internal_bucket": INTERNAL,
+        "result_key": "tmp/callbacks/runs/r/0001/result.json"});
     let arn = start(&world, WATCHDOG, "r-0001-abcdef01", input.clone()).await;
     let (status, output, _) = ended(&world, &arn).await;
     assert_eq!(status, ExecutionStatus::Succeeded);
@@ -54,6 +56,11 @@ async fn the_watchdog_waits_looks_and_ends() {
         HistoryEventType::ExecutionStarted,
         HistoryEventType::WaitStateEntered,
         HistoryEventType::WaitStateExited,
+        HistoryEventType::TaskStateEntered,
+        HistoryEventType::TaskScheduled,
+        HistoryEventType::TaskStarted,
+        HistoryEventType::TaskFailed,
+        HistoryEventType::TaskStateExited,
         HistoryEventType::TaskStateEntered,
         HistoryEventType::LambdaFunctionScheduled,
         HistoryEventType::LambdaFunctionStarted,
@@ -71,6 +78,23 @@ async fn the_watchdog_waits_looks_and_ends() {
 }
 
 #[tokio::test]
+async fn the_watchdog_ends_without_a_look_where_there_is_a_result() {
+    let world = fast().await;
+    let key = "elsewhere/result.json";
+    let put = world.s3().put_object().bucket(INTERNAL).key(key).body(ByteStream::from_static(b"{}"));
+    put.send().await.unwrap();
+    let input =
+        json!({"wait_seconds": 60, "probe": "done", "after": 0, "internal_bucket": INTERNAL, "result_key": key});
+    let arn = start(&world, WATCHDOG, "r-0001-abcdef01", input.clone()).await;
+    let (status, output, _) = ended(&world, &arn).await;
+    assert_eq!((status, output), (ExecutionStatus::Succeeded, input));
+    let kinds = history(&world, &arn).await;
+    let entered = kinds.iter().filter(|kind| kind.as_str().ends_with("StateEntered")).count();
+    assert_eq!((entered, world.probed().len()), (2, 0), "{kinds:?}");
+    world.aws.shutdown().await.unwrap();
+}
+
+#[tokio::test]
 async fn failures_are_retried_then_caught() {
     let world = fast().await;
     let arn = start(&world, WATCHDOG, "fails", json!({"wait_seconds": 0, "probe": "fail"})).await;
@@ -81,7 +105,9 @@ async fn failures_are_retried_then_caught() {
     assert_eq!((status, error.as_deref()), (ExecutionStatus::Aborted, Some("Enough")));
     let kinds = history(&world, &arn).await;
     let count = |kind| kinds.iter().filter(|seen| **seen == kind).count();
-    assert_eq!(count(HistoryEventType::TaskStateExited), 1);
+    // Without a key S3 is not asked; then the look is.
+    assert_eq!(count(HistoryEventType::EvaluationFailed), 1);
+    assert_eq!(count(HistoryEventType::TaskStateExited), 2);
     assert!(count(HistoryEventType::LambdaFunctionFailed) >= 4);
     assert_eq!(kinds.last(), Some(&HistoryEventType::ExecutionAborted));
     world.aws.shutdown().await.unwrap();
@@ -111,7 +137,89 @@ async fn choices_paths_and_failures_follow_the_language() {
     let (status, _, error) = ended(&world, &small).await;
     assert_eq!((status, error.as_deref()), (ExecutionStatus::Failed, Some("TooSmall")));
     let broken = start(&world, &machine, "broken", json!({})).await;
-    assert_eq!(ended(&world, &broken).await.2.as_deref(), Some("States.ParameterPathFailure"));
+    assert_eq!(ended(&world, &broken).await.2.as_deref(), Some("States.Runtime"));
+    world.aws.shutdown().await.unwrap();
+}
+
+/// A machine that asks S3 for `$.key`, and its failure, if it has one, is the output.
+async fn asks_s3(world: &World) -> String {
+    let definition = json!({
+        "StartAt": "Head",
+        "States": {
+            "Head": {"Type": "Task", "Resource": "arn:aws:states:::aws-sdk:s3:headObject", "QueryLanguage": "JSONata",
+                     "TimeoutSeconds": 30,
+                     "Arguments": {"Bucket": INTERNAL, "Key": "{% $states.input.key %}"},
+                     "Output": {"of": "{% $states.input.key %}", "bytes": "{% $states.result.ContentLength %}"},
+                     "Catch": [{"ErrorEquals": ["States.ALL"], "Output": "{% $states.errorOutput %}", "Next": "Missed"}],
+                     "End": true},
+            "Missed": {"Type": "Succeed"},
+        },
+    });
+    machine(world, "asks-s3", definition).await
+}
+
+#[tokio::test]
+async fn s3_is_asked_as_states_and_its_answer_is_the_result() {
+    let folder = tempfile::tempdir().unwrap();
+    let record = folder.path().join("calls.jsonl");
+    let world = world(|options| options.record = Some(record.clone())).await;
+    let put = world.s3().put_object().bucket(INTERNAL).key("a b/c").body(ByteStream::from_static(b"12345"));
+    put.send().await.unwrap();
+    let machine = asks_s3(&world).await;
+    let arn = start(&world, &machine, "there", json!({"key": "a b/c"})).await;
+    let (status, output, _) = ended(&world, &arn).await;
+    assert_eq!((status, output), (ExecutionStatus::Succeeded, json!({"of": "a b/c", "bytes": 5})));
+    let expected = [
+        HistoryEventType::ExecutionStarted,
+        HistoryEventType::TaskStateEntered,
+        HistoryEventType::TaskScheduled,
+        HistoryEventType::TaskStarted,
+        HistoryEventType::TaskSucceeded,
+        HistoryEventType::TaskStateExited,
+        HistoryEventType::ExecutionSucceeded,
+    ];
+    assert_eq!(history(&world, &arn).await, expected);
+    let lines = std::fs::read_to_string(&record).unwrap();
+    let calls: Vec<Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let call = calls.iter().find(|call| call["operation"] == "HeadObject").unwrap();
+    assert_eq!((&call["function"], &call["key"]), (&json!("states"), &json!(format!("{INTERNAL}/a b/c"))));
+    assert_eq!((&call["parent"], &call["outcome"]), (&json!(arn), &json!({"status": 200})));
+    world.aws.shutdown().await.unwrap();
+}
+
+#[tokio::test]
+async fn what_s3_does_not_answer_well_is_caught() {
+    let world = fast().await;
+    let put = world.s3().put_object().bucket(INTERNAL).key("there").body(ByteStream::from_static(b"x"));
+    put.send().await.unwrap();
+    let machine = asks_s3(&world).await;
+    let there = json!({"key": "there"});
+    let fault = |action: Value| json!([{"function": "states", "service": "s3", "action": action}]);
+    let refused = |code: &str| fault(json!({"error_before": {"code": code}}));
+    for (number, (input, script, error, last)) in [
+        (json!({"key": "gone"}), json!([]), "S3.NoSuchKeyException", HistoryEventType::TaskFailed),
+        (there.clone(), refused("InternalError"), "S3.S3Exception", HistoryEventType::TaskFailed),
+        (there.clone(), refused("SlowDown"), "S3.S3Exception", HistoryEventType::TaskFailed),
+        (there.clone(), refused("AccessDenied"), "S3.S3Exception", HistoryEventType::TaskFailed),
+        (there.clone(), fault(json!("error_after")), "S3.S3Exception", HistoryEventType::TaskFailed),
+        (there.clone(), fault(json!("cut_before")), "S3.SdkClientException", HistoryEventType::TaskFailed),
+        (there, fault(json!({"delay": {"ms": 60_000}})), "States.Timeout", HistoryEventType::TaskTimedOut),
+        (json!({"other": "there"}), json!([]), "States.QueryEvaluationError", HistoryEventType::EvaluationFailed),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        world.aws.set_faults(serde_json::from_value(script).unwrap());
+        let arn = start(&world, &machine, &format!("e-{number}"), input).await;
+        let (status, output, _) = ended(&world, &arn).await;
+        assert_eq!((status, &output["Error"]), (ExecutionStatus::Succeeded, &json!(error)), "{output}");
+        let kinds = history(&world, &arn).await;
+        let exited = kinds.iter().position(|kind| *kind == HistoryEventType::TaskStateExited).unwrap();
+        assert_eq!(kinds[exited - 1], last, "{error}");
+    }
+    // It is read as it stands: what has no text as its key cannot be asked for, and nothing catches that.
+    let number = start(&world, &machine, "number", json!({"key": 1})).await;
+    assert_eq!(ended(&world, &number).await.2.as_deref(), Some("States.Runtime"));
     world.aws.shutdown().await.unwrap();
 }
 

@@ -8,7 +8,7 @@ use common::{
     keys::{self, Callback, Share},
     sops::Identity,
 };
-use infra::policies::{Roles, Statement, allows, roles};
+use infra::policies::{Roles, Statement, allows, document, roles};
 use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 
@@ -118,6 +118,25 @@ fn submissions_read_plans_of_what_is_the_engines_own_and_nothing_else() {
         assert!(read.is_empty(), "{role} may read {read:?}");
         assert!(may_read(&keys::plan(&run)) && may_read("sources/tmp/app.zip"), "{role}");
     }
+}
+
+/// A tick that ended after its first wait would leave its run to a lease that nobody gives back.
+#[test]
+fn nobody_writes_what_would_end_a_tick() {
+    let module = module();
+    let key = keys::watched(&"r".parse().unwrap(), OrderNum::RUN);
+    let object = format!("arn:aws:s3:::{INTERNAL}-{ACCOUNT}-{REGION}/{key}");
+    let mut all = roles(&module);
+    // Of people those who may write there at all.
+    all.insert("operator".to_owned(), document(&module, "operator").into_iter().collect());
+    for (who, statements) in &all {
+        assert!(!allows(statements, "s3:PutObject", &object), "{who} may write `{key}`");
+    }
+    let wake_up = object.replace(&key, &keys::result(&"r".parse().unwrap(), OrderNum::RUN));
+    assert!(allows(&all["operator"], "s3:PutObject", &wake_up), "nothing is seen of operators");
+    // What is signed is an order's result, or a share's, so it has another key whatever the job is called.
+    assert!(!key.ends_with(keys::RESULT));
+    assert!(allows(&all["step_functions"], "s3:GetObject", &object), "asking is in vain, and allowed");
 }
 
 fn is_allowed(roles: &Roles, call: &Call) -> bool {
