@@ -121,34 +121,48 @@ pub fn job_status(nodes: &[Node], ledger: &Ledger, run_cancelled: bool, is_late:
 }
 
 /// An order of the nodes in which each comes after its dependencies, or the indices along one cycle.
-pub fn topological_order(dependencies: &[Vec<u16>]) -> Result<Vec<u16>, Vec<usize>> {
-    let mut waits: Vec<usize> = dependencies.iter().map(Vec::len).collect();
-    let mut dependents = vec![Vec::new(); dependencies.len()];
+pub fn topological_order<D: AsRef<[u16]>>(dependencies: &[D]) -> Result<Vec<u16>, Vec<usize>> {
+    let dependencies: Vec<&[u16]> = dependencies.iter().map(AsRef::as_ref).collect();
+    let mut waits: Vec<usize> = dependencies.iter().map(|its| its.len()).collect();
+    // Who waits for whom, the other way round: the dependents of all nodes one after the other, those of a node from
+    // `starts[node]` on. A list for each node would be an allocation for each.
+    let mut starts = vec![0; dependencies.len() + 1];
+    for dependency in dependencies.iter().copied().flatten() {
+        starts[usize::from(*dependency) + 1] += 1;
+    }
+    for node in 1..starts.len() {
+        starts[node] += starts[node - 1];
+    }
+    let mut ends = starts.clone();
+    let mut dependents = vec![0; starts[dependencies.len()]];
     for (index, its) in dependencies.iter().enumerate() {
-        for dependency in its {
-            dependents[usize::from(*dependency)].push(index);
+        for dependency in *its {
+            let end = &mut ends[usize::from(*dependency)];
+            dependents[*end] = index;
+            *end += 1;
         }
     }
-    let mut order: Vec<u16> = Vec::with_capacity(dependencies.len());
-    let mut free: std::collections::VecDeque<usize> = (0..waits.len()).filter(|index| waits[*index] == 0).collect();
-    while let Some(index) = free.pop_front() {
-        order.push(u16::try_from(index).unwrap_or(u16::MAX));
-        for &dependent in &dependents[index] {
+    let free = (0..waits.len()).filter(|index| waits[*index] == 0);
+    let mut order: Vec<u16> = free.map(|index| u16::try_from(index).unwrap_or(u16::MAX)).collect();
+    let mut done = 0;
+    while let Some(index) = order.get(done).copied().map(usize::from) {
+        for &dependent in &dependents[starts[index]..ends[index]] {
             waits[dependent] -= 1;
             if waits[dependent] == 0 {
-                free.push_back(dependent);
+                order.push(u16::try_from(dependent).unwrap_or(u16::MAX));
             }
         }
+        done += 1;
     }
-    if order.len() == dependencies.len() { Ok(order) } else { Err(cycle(dependencies)) }
+    if order.len() == dependencies.len() { Ok(order) } else { Err(cycle(&dependencies)) }
 }
 
 /// The indices along one cycle, each waiting for the next and the last for the first.
-fn cycle(dependencies: &[Vec<u16>]) -> Vec<usize> {
+fn cycle(dependencies: &[&[u16]]) -> Vec<usize> {
     let mut graph = DiGraph::<(), ()>::with_capacity(dependencies.len(), dependencies.len());
     let nodes: Vec<NodeIndex> = dependencies.iter().map(|_| graph.add_node(())).collect();
     for (index, its) in dependencies.iter().enumerate() {
-        for dependency in its {
+        for dependency in *its {
             graph.add_edge(nodes[index], nodes[usize::from(*dependency)], ());
         }
     }

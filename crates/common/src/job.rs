@@ -1,6 +1,9 @@
 //! The job as its author writes it. The JSON Schema that `aws-exe schema` prints is made from these types, and
 //! submissions are held against the same schema ([`crate::intake::shape`]); rules between fields are in
 //! [`crate::intake::validate`].
+//!
+//! A job is read from a JSON value. What an accepted job has as it stands is taken over from here; texts that are only looked
+//! up or read further are borrowed from the value, of which a large job has a hundred thousand.
 
 use std::collections::BTreeMap;
 
@@ -19,36 +22,36 @@ const VARIABLE: &str = "^[A-Za-z_][A-Za-z0-9_]*$";
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(title = "aws-execution-engine job")]
-pub struct JobDocument {
+pub struct JobDocument<'a> {
     /// Who asks. Becomes part of the flow id: printable ASCII without `:`.
     #[schemars(length(min = 1, max = 128), regex(pattern = "^[ -9;-~]+$"))]
     pub username: String,
     /// The orders. Their position gives their number, from `0001`; when they run is up to `dependencies`.
     #[schemars(length(min = 1, max = 9999))]
-    pub orders: Vec<OrderDocument>,
+    pub orders: Vec<OrderDocument<'a>>,
     /// Default source of the orders: `org/repo` (GitHub), an https or ssh URL, or `git@host:path`; on one machine also an
     /// absolute path or a `file://` URL.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 2048), extend("examples" = ["your-org/your-repo"]))]
-    pub git_repo: Option<String>,
+    pub git_repo: Option<&'a str>,
     /// Where the token for https is kept: `aws:::ssm:<path>`, `aws:::secretd:<name>`, or a bare parameter path. Never the
     /// token itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 2048), extend("examples" = ["aws:::ssm:/team/git-token"]))]
-    pub git_token_location: Option<String>,
+    pub git_token_location: Option<&'a str>,
     /// Where the SSH key is kept: `aws:::ssm:<path>`, `aws:::secretd:<name>`, or a bare parameter path. With a token
     /// besides, that is tried first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 2048), extend("examples" = ["aws:::secretd:team/git-key"]))]
-    pub git_ssh_key_location: Option<String>,
+    pub git_ssh_key_location: Option<&'a str>,
     /// Commit, tag or branch to check out; default the remote's HEAD.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 256))]
-    pub commit_hash: Option<String>,
+    pub commit_hash: Option<&'a str>,
     /// Last part of the flow id, of `A-Z a-z 0-9 . _ -`; default `exec`, for SSM jobs `ssm`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 64), regex(pattern = NAME))]
-    pub flow_label: Option<String>,
+    pub flow_label: Option<&'a str>,
     /// Pull request that the job belongs to; carried along, the engine posts no comments.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pr_number: Option<u64>,
@@ -82,7 +85,7 @@ pub struct JobDocument {
 /// An order: commands with their code, environment and limits.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct OrderDocument {
+pub struct OrderDocument<'a> {
     /// Shell commands (`/bin/sh -c`), run in order; the first that fails ends the order. Each at most 64 KiB.
     #[schemars(length(min = 1), inner(length(min = 1)))]
     pub cmds: Vec<String>,
@@ -105,15 +108,15 @@ pub struct OrderDocument {
     /// Its name, unique among all names and queue ids, of `A-Z a-z 0-9 . _ -`; default `order-<order_num>`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 128), regex(pattern = NAME))]
-    pub order_name: Option<String>,
+    pub order_name: Option<&'a str>,
     /// A second name for dependencies, unique among all names and queue ids, of `A-Z a-z 0-9 . _ -`; default the order
     /// number.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 128), regex(pattern = NAME))]
-    pub queue_id: Option<String>,
+    pub queue_id: Option<&'a str>,
     /// Names or queue ids of the orders that this one waits for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub dependencies: Option<Vec<String>>,
+    pub dependencies: Option<Vec<&'a str>>,
     /// Default true: its failure fails the job, and it does not run when a dependency failed. False: its failure is
     /// tolerated, and it runs even after a failed dependency.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -122,7 +125,7 @@ pub struct OrderDocument {
     /// Source of this order instead of the job's: `org/repo` (GitHub), an https or ssh URL, or `git@host:path`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 2048), extend("examples" = ["your-org/your-repo"]))]
-    pub git_repo: Option<String>,
+    pub git_repo: Option<&'a str>,
     /// Folder of the code, git or zip, in which the commands run: relative, without `..`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 1024))]
@@ -130,12 +133,12 @@ pub struct OrderDocument {
     /// Commit, tag or branch of this order instead of the job's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 256))]
-    pub commit_hash: Option<String>,
+    pub commit_hash: Option<&'a str>,
     /// A zip with the code, `s3://bucket/key.zip`, instead of git, in a bucket that the deployment allows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 1100), regex(pattern = r"^s3://[a-z0-9.-]{3,63}/.+\.zip$"))]
     #[schemars(extend("examples" = ["s3://your-bucket/code.zip"]))]
-    pub s3_location: Option<String>,
+    pub s3_location: Option<&'a str>,
     /// Variables of the commands. Sealed like the rest, but not masked in logs: secrets are named in `ssm_paths` and
     /// `secret_manager_paths`. `RUN_ID`, `ORDER_ID` and others are the engine's.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -1,7 +1,7 @@
 //! The job once it is accepted: every default filled in, every name resolved. Made by [`crate::intake::validate`] and
 //! nowhere else, so what has these types needs no further check.
 
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -150,9 +150,9 @@ pub enum SsmTargets {
 #[derive(Clone, Debug)]
 pub struct GitPaths {
     /// Of the repository, `orders[2].git_repo` or `git_repo`.
-    pub repo: String,
+    pub repo: Cow<'static, str>,
     /// Of the commit; that of the repository when none is asked for.
-    pub commit: String,
+    pub commit: Cow<'static, str>,
 }
 
 /// Where the code of an order comes from.

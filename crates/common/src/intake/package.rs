@@ -300,13 +300,14 @@ fn variables(fetched: &Fetched, job: &Job) -> Result<Vec<Variables>, NotAccepted
                     values.extend(variables);
                 }
                 Err(problem) => {
-                    problems.add(&format!("orders[{index}].{field}[{position}]"), format_args!("`{path}` {problem}"));
+                    let at = format_args!("orders[{index}].{field}[{position}]");
+                    problems.add(at, format_args!("`{path}` {problem}"));
                 }
             }
         }
         if secret_bytes > MAX_SECRET_BYTES {
             let problem = format!("its secrets must have at most {MAX_SECRET_BYTES} bytes in all, not {secret_bytes}");
-            problems.add(&format!("orders[{index}]"), problem);
+            problems.add(format_args!("orders[{index}]"), problem);
         }
         all.push((values, origins));
     }

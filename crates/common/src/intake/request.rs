@@ -139,7 +139,7 @@ pub fn read_envelope(
     }
     for name in fields.keys().filter(|name| !KNOWN.contains(&name.as_str())) {
         let nearest = || nearest(name, KNOWN.into_iter());
-        problems.add(&shown(name), format_args!("is no known field{}", Meant(nearest)));
+        problems.add(shown(name), format_args!("is no known field{}", Meant(nearest)));
     }
     let text = |name: &str, problems: &mut Problems| match fields.get(name) {
         None | Some(Value::Null) => None,

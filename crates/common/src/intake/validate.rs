@@ -3,23 +3,25 @@
 //! Pure: what needs AWS or git to be known (whether a repository, a commit, a secret is there) shows when the job is
 //! packaged. The rules are those of the contract's section on submitting.
 
-use std::collections::{BTreeMap, HashMap};
+use std::{borrow::Cow, collections::BTreeMap, fmt, sync::LazyLock};
 
+use serde::Deserialize as _;
 use serde_json::Value;
 
+use self::names::{DefaultNames, Names};
 use super::{
     locations::{SourceBucket, check_secret},
     request::parse_s3_uri,
-    shape::{self, Meant, Problems, similar},
+    shape::{Path, Problems, Shape},
 };
 use crate::{
     git, graph,
-    ids::{MAX_ORDERS, OrderName, OrderNum, is_name},
+    ids::{MAX_ORDERS, is_name},
     job::{JobDocument, OrderDocument, TargetChoice},
     order::{CredentialLocation, GitPaths, Job, Order, Source},
     sops,
     target::Target,
-    text::{is_hidden, shown},
+    text::is_hidden,
 };
 
 /// Lambda ends an invocation after 900 s; the worker needs the last minute to fetch code and to report.
@@ -37,8 +39,6 @@ const MAX_ENVIRONMENT_BYTES: usize = 1024 * 1024;
 
 /// The variable with the signed URL of the order's result, which is a secret.
 pub const CALLBACK_URL: &str = "CALLBACK_URL";
-/// Problems for which another name is looked for among all names, which takes a while.
-const HINTS: usize = 20;
 
 /// Variables of commands that the engine sets itself.
 pub const ENGINE_VARIABLES: [&str; 6] = [CALLBACK_URL, "TRACE_ID", "RUN_ID", "ORDER_ID", "ORDER_NUM", "FLOW_ID"];
@@ -73,14 +73,21 @@ pub struct Rules {
     pub git: git::Rules,
 }
 
+/// The shape of a job, and of an order in it. Made once a process.
+static JOB: LazyLock<Shape> = LazyLock::new(|| shape_of(None));
+static ORDER: LazyLock<Shape> = LazyLock::new(|| shape_of(Some("OrderDocument")));
+
+fn shape_of(definition: Option<&str>) -> Shape {
+    Shape::of(&crate::job::schema(), definition).expect("the schema of our own types is known")
+}
+
 /// Reads and checks a job. What does not even have the right shape is reported with the rest: the parts that have are
 /// still held against the other rules.
 pub fn validate(document: &Value, rules: &Rules) -> Result<Job, Vec<String>> {
-    let schema = crate::job::schema();
     let mut problems = Problems::default();
-    shape::check(&schema, document, &mut problems);
-    let sound = if problems.is_empty() { document.clone() } else { sound_parts(&schema, document) };
-    let job = match serde_json::from_value::<JobDocument>(sound) {
+    JOB.check(document, &Path::Document, &mut problems);
+    let sound = if problems.is_empty() { Cow::Borrowed(document) } else { Cow::Owned(sound_parts(document)) };
+    let job = match JobDocument::deserialize(&*sound) {
         Ok(document) => Validator { rules, problems: &mut problems }.job(document),
         Err(error) => {
             problems.add("", format_args!("the job cannot be read: {error}"));
@@ -91,7 +98,7 @@ pub fn validate(document: &Value, rules: &Rules) -> Result<Job, Vec<String>> {
 }
 
 /// The document with what does not fit left out, or replaced by what causes no problem of its own.
-fn sound_parts(schema: &Value, document: &Value) -> Value {
+fn sound_parts(document: &Value) -> Value {
     let of_job = |name: &str| match name {
         "username" => Some("unknown".into()),
         "orders" => Some(Value::Array(Vec::new())),
@@ -106,10 +113,10 @@ fn sound_parts(schema: &Value, document: &Value) -> Value {
         "ssm_targets" => Some(serde_json::json!({"instance_ids": ["i-unknown"]})),
         _ => None,
     };
-    let mut job = shape::sound_fields(schema, None, document, of_job);
+    let mut job = JOB.sound_fields(document, of_job);
     let orders = document.get("orders").and_then(Value::as_array).into_iter().flatten().take(MAX_ORDERS);
     let sound = |order: &Value| match order {
-        Value::Object(_) => Value::Object(shape::sound_fields(schema, Some("OrderDocument"), order, of_order)),
+        Value::Object(_) => Value::Object(ORDER.sound_fields(order, of_order)),
         _ => serde_json::json!({"cmds": ["true"], "timeout": 1, "execution_target": "lambda"}),
     };
     job.insert("orders".to_owned(), orders.map(sound).collect());
@@ -121,17 +128,20 @@ struct Validator<'a> {
     problems: &'a mut Problems,
 }
 
+/// Where the orders stand in the document.
+const ORDERS: Path<'static> = Path::Field(&Path::Document, "orders");
+
 impl Validator<'_> {
-    fn job(&mut self, document: JobDocument) -> Job {
+    fn job(&mut self, mut document: JobDocument<'_>) -> Job {
         let username_ok = |b: u8| (b' '..=b'~').contains(&b) && b != b':';
         if !document.username.bytes().all(username_ok) {
             self.problems.add("username", "must be printable ASCII without `:`");
         }
-        let label = document.flow_label.clone().unwrap_or_else(|| match self.rules.entry {
-            Entry::Init => "exec".to_owned(),
-            Entry::Ssm => "ssm".to_owned(),
+        let label = document.flow_label.unwrap_or(match self.rules.entry {
+            Entry::Init => "exec",
+            Entry::Ssm => "ssm",
         });
-        if !is_name(&label, 64) {
+        if !is_name(label, 64) {
             self.problems.add("flow_label", "must have 1 to 64 characters of `A-Z a-z 0-9 . _ -`");
         }
         let job_timeout = document.job_timeout.unwrap_or(3600.min(self.rules.max_job_timeout));
@@ -147,29 +157,31 @@ impl Validator<'_> {
         if document.pr_comment_search_tag.as_deref().unwrap_or_default().chars().any(is_hidden) {
             self.problems.add("pr_comment_search_tag", "may not have control or hidden characters");
         }
-        let git_token = self.location("git_token_location", document.git_token_location.as_deref());
-        let git_ssh_key = self.location("git_ssh_key_location", document.git_ssh_key_location.as_deref());
+        let git_token = self.location("git_token_location", document.git_token_location);
+        let git_ssh_key = self.location("git_ssh_key_location", document.git_ssh_key_location);
         if let Some(path) = &document.sops_key_ssm_path {
             self.note("sops_key_ssm_path", self.rules.check_parameter(path));
         }
-        if let Some(repo) = &document.git_repo {
-            self.git("git_repo", "commit_hash", repo, document.commit_hash.as_deref());
+        if let Some(repo) = document.git_repo {
+            self.git("git_repo", "commit_hash", repo, document.commit_hash);
         } else if document.commit_hash.is_some() && !document.orders.iter().any(|order| order.git_repo.is_some()) {
             self.problems.add("commit_hash", "needs a `git_repo`");
         }
-        let names = self.names(&document.orders);
-        let mut orders = Vec::with_capacity(document.orders.len());
-        for (index, order) in document.orders.iter().enumerate() {
-            orders.push(self.order(index, order, &document, &names));
+        let documents = std::mem::take(&mut document.orders);
+        let defaults = DefaultNames::of(documents.len());
+        let mut names = self.names(&documents, &defaults);
+        let mut orders = Vec::with_capacity(documents.len());
+        for order in documents {
+            orders.push(self.order(order, &document, &orders, &mut names));
         }
-        let dependencies: Vec<_> = orders.iter().map(|order| order.dependencies.clone()).collect();
+        let dependencies: Vec<&[u16]> = orders.iter().map(|order| order.dependencies.as_slice()).collect();
         let topological_order = graph::topological_order(&dependencies).unwrap_or_else(|cycle| {
-            let mut path: Vec<_> = cycle.iter().map(|index| orders[*index].name.to_string()).collect();
-            path.extend(path.first().cloned());
+            let mut names: Vec<_> = cycle.iter().map(|index| orders[*index].name.as_str()).collect();
+            names.extend(names.first().copied());
             let first = cycle.first().copied().unwrap_or_default();
             self.problems.add(
-                &format!("orders[{first}].dependencies"),
-                format_args!("go round in a cycle, each waiting for the next: {}", path.join(" → ")),
+                ORDERS.item(first).field("dependencies"),
+                format_args!("go round in a cycle, each waiting for the next: {}", names.join(" → ")),
             );
             Vec::new()
         });
@@ -179,7 +191,7 @@ impl Validator<'_> {
             topological_order,
             git_token,
             git_ssh_key,
-            flow_label: label,
+            flow_label: label.to_owned(),
             pr_number: document.pr_number,
             issue_number: document.issue_number,
             pr_comment_search_tag: document.pr_comment_search_tag,
@@ -190,112 +202,91 @@ impl Validator<'_> {
         }
     }
 
-    /// Every name by which an order can be waited for, and whose it is.
-    fn names(&mut self, orders: &[OrderDocument]) -> HashMap<String, u16> {
-        let mut names = HashMap::with_capacity(orders.len() * 2);
-        for (index, order) in orders.iter().enumerate() {
-            let number = OrderNum::of_index(index);
-            let own = u16::try_from(index).unwrap_or(u16::MAX);
-            let name = order.order_name.clone().unwrap_or_else(|| format!("order-{number}"));
-            let queue_id = order.queue_id.clone().unwrap_or_else(|| number.to_string());
-            for (field, name) in [("order_name", name), ("queue_id", queue_id)] {
-                let path = format!("orders[{index}].{field}");
-                if let Some(other) = names.insert(name.clone(), own).filter(|other| *other != own) {
-                    self.problems.add(
-                        &path,
-                        format_args!(
-                            "`{}` is a name of orders[{other}] too; names and queue ids must be unique",
-                            shown(&name)
-                        ),
-                    );
-                }
-            }
-        }
-        names
-    }
-
-    fn order(&mut self, index: usize, order: &OrderDocument, job: &JobDocument, names: &HashMap<String, u16>) -> Order {
-        let at = |field: &str| format!("orders[{index}].{field}");
-        let number = OrderNum::of_index(index);
-        let fallback: OrderName = format!("order-{number}").parse().expect("the default name is a name");
-        let name = match &order.order_name {
-            None => fallback,
-            Some(name) => name.parse().unwrap_or_else(|error| {
-                self.problems.add(&at("order_name"), error);
-                fallback
-            }),
-        };
-        let queue_id = order.queue_id.clone().unwrap_or_else(|| number.to_string());
-        if !is_name(&queue_id, 128) {
-            self.problems.add(&at("queue_id"), "must have 1 to 128 characters of `A-Z a-z 0-9 . _ -`");
+    /// The order that comes after those `before` it.
+    fn order<'a>(
+        &mut self,
+        order: OrderDocument<'a>,
+        job: &JobDocument<'_>,
+        before: &[Order],
+        names: &mut Names<'a>,
+    ) -> Order {
+        let index = before.len();
+        let at = &ORDERS.item(index);
+        let name = names.order_name(index, &order).parse().unwrap_or_else(|error| {
+            self.problems.add(at.field("order_name"), error);
+            names.default_name(index).parse().expect("the default name is a name")
+        });
+        let queue_id = names.queue_id(index, &order);
+        if !is_name(queue_id, 128) {
+            self.problems.add(at.field("queue_id"), "must have 1 to 128 characters of `A-Z a-z 0-9 . _ -`");
         }
         for (position, command) in order.cmds.iter().enumerate() {
-            let path = format!("orders[{index}].cmds[{position}]");
+            let cmds = at.field("cmds");
             if command.len() > MAX_COMMAND_BYTES {
                 self.problems.add(
-                    &path,
+                    cmds.item(position),
                     format_args!(
                         "must have at most {MAX_COMMAND_BYTES} bytes, not {}; put longer scripts into the code",
                         command.len()
                     ),
                 );
             }
-            if command.contains('\0') {
-                self.problems.add(&path, "may not have a NUL character");
+            if command.as_bytes().contains(&0) {
+                self.problems.add(cmds.item(position), "may not have a NUL character");
             }
         }
-        let (target, stop_grace) = self.target(index, order);
-        let ssm = (target == Target::Ssm).then(|| self.ssm(index, order));
+        let (target, stop_grace) = self.target(at, &order);
+        let ssm = (target == Target::Ssm).then(|| self.ssm(at, &order));
         let start_timeout = order.start_timeout.unwrap_or(3600);
         if start_timeout > self.rules.max_job_timeout {
             self.problems.add(
-                &at("start_timeout"),
+                at.field("start_timeout"),
                 format_args!("must be at most {}, not {start_timeout}", self.rules.max_job_timeout),
             );
         }
-        let source = self.source(index, order, job);
+        let source = self.source(index, &order, job);
         if let Some(folder) = &order.git_folder {
             if source == Source::None {
-                self.problems.add(&at("git_folder"), "needs code: a `git_repo` or an `s3_location`");
+                self.problems.add(at.field("git_folder"), "needs code: a `git_repo` or an `s3_location`");
             }
-            self.note(&at("git_folder"), git::check_folder(folder).map(drop).map_err(|e| e.to_string()));
+            self.note(at.field("git_folder"), git::check_folder(folder).map(drop).map_err(|e| e.to_string()));
         }
-        let env_vars = order.env_vars.clone().unwrap_or_default();
-        self.variables(&at("env_vars"), &env_vars);
-        let ssm_paths = order.ssm_paths.clone().unwrap_or_default();
+        let git_paths = git_paths(index, &order, job);
+        let env_vars = order.env_vars.unwrap_or_default();
+        self.variables(&at.field("env_vars"), &env_vars);
+        let ssm_paths = order.ssm_paths.unwrap_or_default();
         for (position, path) in ssm_paths.iter().enumerate() {
-            self.note(&format!("orders[{index}].ssm_paths[{position}]"), self.rules.check_parameter(path));
+            self.note(at.field("ssm_paths").item(position), self.rules.check_parameter(path));
         }
-        let secret_manager_paths = order.secret_manager_paths.clone().unwrap_or_default();
+        let secret_manager_paths = order.secret_manager_paths.unwrap_or_default();
         for (position, name) in secret_manager_paths.iter().enumerate() {
-            self.note(&format!("orders[{index}].secret_manager_paths[{position}]"), check_secret(name));
+            self.note(at.field("secret_manager_paths").item(position), check_secret(name));
         }
         if let Some(recipient) = &order.sops_key {
-            self.note(&at("sops_key"), sops::check_recipient(recipient).map_err(|e| e.to_string()));
+            self.note(at.field("sops_key"), sops::check_recipient(recipient).map_err(|e| e.to_string()));
         }
         Order {
             name,
-            queue_id,
-            dependencies: self.dependencies(index, order, names),
-            cmds: order.cmds.clone(),
+            queue_id: queue_id.to_owned(),
+            dependencies: self.dependencies(order.dependencies.unwrap_or_default(), before, names),
+            cmds: order.cmds,
             timeout: order.timeout,
             start_timeout,
             stop_grace,
             target,
             must_succeed: order.must_succeed.unwrap_or(true),
             source,
-            git_paths: git_paths(index, order, job),
-            folder: order.git_folder.clone(),
+            git_paths,
+            folder: order.git_folder,
             env_vars,
             ssm_paths,
             secret_manager_paths,
-            sops_key: order.sops_key.clone(),
+            sops_key: order.sops_key,
             ssm,
         }
     }
 
-    fn target(&mut self, index: usize, order: &OrderDocument) -> (Target, u64) {
-        let at = |field: &str| format!("orders[{index}].{field}");
+    fn target(&mut self, at: &Path<'_>, order: &OrderDocument<'_>) -> (Target, u64) {
         let fits_lambda = order.timeout.saturating_add(order.stop_grace.unwrap_or(10)) <= MAX_LAMBDA_SECONDS;
         let target = match (order.execution_target, self.rules.entry) {
             (Some(TargetChoice::Lambda), Entry::Init) => Target::Lambda,
@@ -303,7 +294,8 @@ impl Validator<'_> {
             (Some(TargetChoice::Auto | TargetChoice::Codebuild) | None, Entry::Init) => Target::Codebuild,
             (Some(TargetChoice::Ssm) | None, _) => Target::Ssm,
             (Some(_), Entry::Ssm) => {
-                self.problems.add(&at("execution_target"), "must be `ssm` at `/ssm`; send other orders to `/init`");
+                self.problems
+                    .add(at.field("execution_target"), "must be `ssm` at `/ssm`; send other orders to `/init`");
                 Target::Ssm
             }
         };
@@ -314,13 +306,13 @@ impl Validator<'_> {
             Target::Ssm => MAX_SSM_SECONDS,
         };
         if order.timeout.saturating_add(stop_grace) > most {
-            self.problems.add(&at("timeout"), format_args!(
+            self.problems.add(at.field("timeout"), format_args!(
                 "{} and `stop_grace` {stop_grace} are together more than the {most} s that a `{target}` order may take",
                 order.timeout
             ));
         } else if target != Target::Lambda && order.timeout > self.rules.max_job_timeout {
             self.problems.add(
-                &at("timeout"),
+                at.field("timeout"),
                 format_args!(
                     "must be at most {}, this deployment's `MAX_JOB_TIMEOUT`, not {}",
                     self.rules.max_job_timeout, order.timeout
@@ -332,38 +324,37 @@ impl Validator<'_> {
                 [("ssm_targets", order.ssm_targets.is_some()), ("ssm_document_name", order.ssm_document_name.is_some())]
             {
                 if given {
-                    self.problems.add(&at(field), "is only for orders with `execution_target` `ssm`");
+                    self.problems.add(at.field(field), "is only for orders with `execution_target` `ssm`");
                 }
             }
         }
         (target, stop_grace)
     }
 
-    fn source(&mut self, index: usize, order: &OrderDocument, job: &JobDocument) -> Source {
-        let at = |field: &str| format!("orders[{index}].{field}");
-        if let Some(location) = &order.s3_location {
+    fn source(&mut self, index: usize, order: &OrderDocument<'_>, job: &JobDocument<'_>) -> Source {
+        let at = &ORDERS.item(index);
+        if let Some(location) = order.s3_location {
             for (field, given) in [("git_repo", order.git_repo.is_some()), ("commit_hash", order.commit_hash.is_some())]
             {
                 if given {
-                    self.problems.add(&at(field), "cannot stand beside an `s3_location`; an order has one source");
+                    self.problems.add(at.field(field), "cannot stand beside an `s3_location`; an order has one source");
                 }
             }
             return match parse_s3_uri(location) {
                 Some((bucket, key)) if key.strip_suffix(".zip").is_some_and(|stem| !stem.is_empty()) => {
-                    self.note(&at("s3_location"), self.rules.check_source(&bucket, &key));
+                    self.note(at.field("s3_location"), self.rules.check_source(&bucket, &key));
                     Source::S3 { bucket, key }
                 }
                 _ => {
-                    self.problems.add(&at("s3_location"), "must be of the form `s3://bucket/key.zip`");
+                    self.problems.add(at.field("s3_location"), "must be of the form `s3://bucket/key.zip`");
                     Source::None
                 }
             };
         }
-        let paths = git_paths(index, order, job);
-        let commit = order.commit_hash.as_deref().or(job.commit_hash.as_deref());
-        let Some(repo) = order.git_repo.as_deref().or(job.git_repo.as_deref()) else {
+        let commit = order.commit_hash.or(job.commit_hash);
+        let Some(repo) = order.git_repo.or(job.git_repo) else {
             if order.commit_hash.is_some() {
-                self.problems.add(&at("commit_hash"), "needs a `git_repo`");
+                self.problems.add(at.field("commit_hash"), "needs a `git_repo`");
             }
             return Source::None;
         };
@@ -373,6 +364,7 @@ impl Validator<'_> {
             git::check(&alone, &self.rules.git).is_ok()
         };
         if order.git_repo.is_some() || (order.commit_hash.is_some() && is_repo_sound()) {
+            let paths = git_paths(index, order, job);
             self.git(&paths.repo, &paths.commit, repo, commit);
         }
         Source::Git { repo: repo.to_owned(), commit: commit.map(str::to_owned) }
@@ -387,49 +379,25 @@ impl Validator<'_> {
         }
     }
 
-    fn variables(&mut self, path: &str, variables: &BTreeMap<String, String>) {
+    fn variables(&mut self, at: &Path<'_>, variables: &BTreeMap<String, String>) {
         for (name, value) in variables {
-            let path = format!("{path}.{}", shown(name));
             if !is_variable_name(name) {
-                self.problems.add(&path, "is no variable's name; use `[A-Za-z_][A-Za-z0-9_]*`");
+                self.problems.add(at.field(name), "is no variable's name; use `[A-Za-z_][A-Za-z0-9_]*`");
             } else if is_engine_variable(name) {
-                self.problems.add(&path, "is set by the engine");
+                self.problems.add(at.field(name), "is set by the engine");
             }
             if value.contains('\0') {
-                self.problems.add(&path, "may not have a NUL character");
+                self.problems.add(at.field(name), "may not have a NUL character");
             }
             if value.len() > MAX_VALUE_BYTES {
-                self.problems
-                    .add(&path, format_args!("must have at most {MAX_VALUE_BYTES} bytes, not {}", value.len()));
+                let problem = format_args!("must have at most {MAX_VALUE_BYTES} bytes, not {}", value.len());
+                self.problems.add(at.field(name), problem);
             }
         }
         let total: usize = variables.iter().map(|(name, value)| name.len() + value.len() + 2).sum();
         if total > MAX_ENVIRONMENT_BYTES {
-            self.problems
-                .add(path, format_args!("must have at most {MAX_ENVIRONMENT_BYTES} bytes in all, not {total}"));
+            self.problems.add(at, format_args!("must have at most {MAX_ENVIRONMENT_BYTES} bytes in all, not {total}"));
         }
-    }
-
-    fn dependencies(&mut self, index: usize, order: &OrderDocument, names: &HashMap<String, u16>) -> Vec<u16> {
-        let mut resolved = Vec::new();
-        for (position, name) in order.dependencies.iter().flatten().enumerate() {
-            let path = format!("orders[{index}].dependencies[{position}]");
-            match names.get(name) {
-                None => {
-                    let is_asked = self.problems.len() < HINTS;
-                    let near = Meant(|| similar(name, names.keys().map(String::as_str).filter(|_| is_asked)));
-                    self.problems.add(&path, format_args!("`{}` is no order's name or queue id{near}", shown(name)));
-                }
-                Some(dependency) if usize::from(*dependency) == index => {
-                    self.problems.add(&path, "names the order itself");
-                }
-                Some(dependency) if resolved.contains(dependency) => {
-                    self.problems.add(&path, format_args!("names orders[{dependency}] a second time"));
-                }
-                Some(dependency) => resolved.push(*dependency),
-            }
-        }
-        resolved
     }
 
     fn location(&mut self, field: &str, text: Option<&str>) -> Option<CredentialLocation> {
@@ -454,18 +422,19 @@ impl Validator<'_> {
         Some(location)
     }
 
-    fn note(&mut self, path: &str, checked: Result<(), String>) {
+    fn note(&mut self, path: impl fmt::Display, checked: Result<(), String>) {
         if let Err(problem) = checked {
             self.problems.add(path, problem);
         }
     }
 }
 
-fn git_paths(index: usize, order: &OrderDocument, job: &JobDocument) -> GitPaths {
-    let repo = if order.git_repo.is_some() { format!("orders[{index}].git_repo") } else { "git_repo".to_owned() };
-    let commit = match (&order.commit_hash, &job.commit_hash) {
-        (Some(_), _) => format!("orders[{index}].commit_hash"),
-        (None, Some(_)) => "commit_hash".to_owned(),
+fn git_paths(index: usize, order: &OrderDocument<'_>, job: &JobDocument<'_>) -> GitPaths {
+    let own = |field: &str| Cow::Owned(ORDERS.item(index).field(field).to_string());
+    let repo = if order.git_repo.is_some() { own("git_repo") } else { Cow::Borrowed("git_repo") };
+    let commit = match (order.commit_hash, job.commit_hash) {
+        (Some(_), _) => own("commit_hash"),
+        (None, Some(_)) => Cow::Borrowed("commit_hash"),
         (None, None) => repo.clone(),
     };
     GitPaths { repo, commit }
@@ -484,6 +453,7 @@ pub fn is_engine_variable(name: &str) -> bool {
     ENGINE_VARIABLES.contains(&name) || name.starts_with(ENGINE_PREFIX)
 }
 
+mod names;
 pub mod ssm;
 
 #[cfg(test)]

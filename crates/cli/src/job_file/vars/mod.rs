@@ -16,7 +16,7 @@ use common::{
     env::Environment,
     intake::{
         request::MAX_JOB_BYTES,
-        shape::{Meant, Problems, similar},
+        shape::{Meant, Path, Problems, similar},
         validate::is_variable_name,
     },
     text::shown,
@@ -82,7 +82,7 @@ impl Variables {
             parts: Vec::new(),
             undefined: None,
         };
-        filling.value(job, &Path::Job, Place::of(&schema));
+        filling.value(job, &Path::Document, Place::of(&schema));
         let Filling { used, bytes, mut problems, parts, undefined, .. } = filling;
         if bytes > MAX_JOB_BYTES {
             let problems = vec![format!("the job has more than {MAX_JOB_BYTES} bytes with the values of `--var`")];
@@ -92,24 +92,6 @@ impl Variables {
             problems.add("", format_args!("`--var {name}` is used nowhere in the job"));
         }
         if problems.is_empty() { Ok(()) } else { Err(Misfits { problems: problems.into_vec(), parts, undefined }) }
-    }
-}
-
-/// The way to a value. Written out only where there is a problem.
-enum Path<'a> {
-    Job,
-    Field(&'a Self, &'a str),
-    Item(&'a Self, usize),
-}
-
-impl std::fmt::Display for Path<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Job => Ok(()),
-            Self::Field(Self::Job, name) => f.write_str(&shown(name)),
-            Self::Field(parent, name) => write!(f, "{parent}.{}", shown(name)),
-            Self::Item(parent, index) => write!(f, "{parent}[{index}]"),
-        }
     }
 }
 
@@ -133,12 +115,12 @@ impl Filling<'_> {
             }
             Value::Array(items) => {
                 for (index, item) in items.iter_mut().enumerate() {
-                    self.value(item, &Path::Item(path, index), place.item());
+                    self.value(item, &path.item(index), place.item());
                 }
             }
             Value::Object(fields) => {
                 for (name, value) in fields {
-                    let path = Path::Field(path, name);
+                    let path = path.field(name);
                     if name.contains(BEGINNING) {
                         self.misfit(&path, BEGINNING, &format!("{IN_A_NAME}; values are filled into texts alone"));
                     }
@@ -204,7 +186,7 @@ impl Filling<'_> {
 
     fn misfit(&mut self, path: &Path<'_>, part: &str, problem: &str) {
         let before = self.problems.len();
-        self.problems.add(&path.to_string(), problem);
+        self.problems.add(path, problem);
         if self.problems.len() > before {
             self.parts.push(part.to_owned());
         }

@@ -7,6 +7,7 @@ use super::Validator;
 use crate::{
     fleet::MAX_INSTANCES,
     ids::InstanceId,
+    intake::shape::Path,
     job::{self, OrderDocument, TagValues},
     order::{SsmOrder, SsmTargets},
     text::{is_hidden, shown},
@@ -19,31 +20,30 @@ const MAX_TAGS: usize = 5;
 const MAX_TAG_VALUES: usize = 50;
 
 impl Validator<'_> {
-    pub(super) fn ssm(&mut self, index: usize, order: &OrderDocument) -> SsmOrder {
-        let at = |field: &str| format!("orders[{index}].{field}");
+    pub(super) fn ssm(&mut self, at: &Path<'_>, order: &OrderDocument<'_>) -> SsmOrder {
         let document = order.ssm_document_name.clone();
         if let Some(name) = &document {
-            self.note(&at("ssm_document_name"), check_document(name));
+            self.note(at.field("ssm_document_name"), check_document(name));
         }
+        let at = &at.field("ssm_targets");
         let nowhere = SsmTargets::InstanceIds(Vec::new());
         let Some(given) = &order.ssm_targets else {
-            self.problems.add(&at("ssm_targets"), "is missing: an `ssm` order names its instances by id or by tag");
+            self.problems.add(at, "is missing: an `ssm` order names its instances by id or by tag");
             return SsmOrder { targets: nowhere, max_concurrency: None, max_errors: None, document };
         };
         let targets = match (&given.instance_ids, &given.tags) {
-            (Some(ids), None) => self.instance_ids(&at("ssm_targets.instance_ids"), ids),
-            (None, Some(tags)) => self.tags(&at("ssm_targets.tags"), tags),
+            (Some(ids), None) => self.instance_ids(&at.field("instance_ids"), ids),
+            (None, Some(tags)) => self.tags(&at.field("tags"), tags),
             (Some(_), Some(_)) => {
-                self.problems
-                    .add(&at("ssm_targets"), "names instances by `instance_ids` and by `tags`; use one of them");
+                self.problems.add(at, "names instances by `instance_ids` and by `tags`; use one of them");
                 nowhere
             }
             (None, None) => {
-                self.problems.add(&at("ssm_targets"), "names no instance; use `instance_ids` or `tags`");
+                self.problems.add(at, "names no instance; use `instance_ids` or `tags`");
                 nowhere
             }
         };
-        self.limits(&at("ssm_targets"), given, &targets);
+        self.limits(at, given, &targets);
         SsmOrder {
             targets,
             max_concurrency: given.max_concurrency.clone(),
@@ -52,22 +52,22 @@ impl Validator<'_> {
         }
     }
 
-    fn instance_ids(&mut self, path: &str, ids: &[String]) -> SsmTargets {
+    fn instance_ids(&mut self, at: &Path<'_>, ids: &[String]) -> SsmTargets {
         let mut sound = Vec::with_capacity(ids.len());
         let mut seen = BTreeSet::new();
         if ids.is_empty() {
-            self.problems.add(path, "names no instance");
+            self.problems.add(at, "names no instance");
         }
         if ids.len() > MAX_INSTANCES {
-            self.problems.add(path, format_args!("must name at most {MAX_INSTANCES} instances, not {}", ids.len()));
+            self.problems.add(at, format_args!("must name at most {MAX_INSTANCES} instances, not {}", ids.len()));
         }
         for (position, id) in ids.iter().enumerate().take(MAX_INSTANCES) {
             match id.parse::<InstanceId>() {
                 Err(error) => {
-                    self.problems.add(&format!("{path}[{position}]"), format_args!("`{}` {error}", shown(id)));
+                    self.problems.add(at.item(position), format_args!("`{}` {error}", shown(id)));
                 }
                 Ok(id) if !seen.insert(id.clone()) => {
-                    self.problems.add(&format!("{path}[{position}]"), format_args!("names `{id}` a second time"));
+                    self.problems.add(at.item(position), format_args!("names `{id}` a second time"));
                 }
                 Ok(id) => sound.push(id),
             }
@@ -75,37 +75,37 @@ impl Validator<'_> {
         SsmTargets::InstanceIds(sound)
     }
 
-    fn tags(&mut self, path: &str, tags: &BTreeMap<String, TagValues>) -> SsmTargets {
+    fn tags(&mut self, at: &Path<'_>, tags: &BTreeMap<String, TagValues>) -> SsmTargets {
         if tags.is_empty() {
-            self.problems.add(path, "names no tag");
+            self.problems.add(at, "names no tag");
         }
         if tags.len() > MAX_TAGS {
-            self.problems.add(path, format_args!("must name at most {MAX_TAGS} tags, not {}", tags.len()));
+            self.problems.add(at, format_args!("must name at most {MAX_TAGS} tags, not {}", tags.len()));
         }
         let mut sound = BTreeMap::new();
         for (key, values) in tags {
-            let path = format!("{path}.{}", shown(key));
+            let at = at.field(key);
             let values = match values {
-                TagValues::One(value) => vec![value.clone()],
-                TagValues::Any(values) => values.clone(),
+                TagValues::One(value) => std::slice::from_ref(value),
+                TagValues::Any(values) => values,
             };
             // EC2's limits of a tag: 128 characters of its key, 256 of its value.
             if key.is_empty() || key.chars().count() > 128 || key.chars().any(is_hidden) {
-                self.problems.add(&path, "must have 1 to 128 characters, none of them hidden");
+                self.problems.add(at, "must have 1 to 128 characters, none of them hidden");
             }
             if !(1..=MAX_TAG_VALUES).contains(&values.len()) {
                 let count = values.len();
-                self.problems.add(&path, format_args!("must have 1 to {MAX_TAG_VALUES} values, not {count}"));
+                self.problems.add(at, format_args!("must have 1 to {MAX_TAG_VALUES} values, not {count}"));
             }
             if values.iter().any(|value| value.chars().count() > 256 || value.chars().any(is_hidden)) {
-                self.problems.add(&path, "must have values of at most 256 characters, none of them hidden");
+                self.problems.add(at, "must have values of at most 256 characters, none of them hidden");
             }
-            sound.insert(key.clone(), values);
+            sound.insert(key.clone(), values.to_vec());
         }
         SsmTargets::Tags(sound)
     }
 
-    fn limits(&mut self, path: &str, given: &job::SsmTargets, targets: &SsmTargets) {
+    fn limits(&mut self, at: &Path<'_>, given: &job::SsmTargets, targets: &SsmTargets) {
         let is_one_command = match targets {
             SsmTargets::InstanceIds(ids) => ids.len() <= BATCH,
             SsmTargets::Tags(tags) => tags.len() <= 1,
@@ -114,16 +114,16 @@ impl Validator<'_> {
             [("max_concurrency", &given.max_concurrency, 1), ("max_errors", &given.max_errors, 0)]
         {
             let Some(value) = value else { continue };
-            let path = format!("{path}.{field}");
+            let at = at.field(field);
             if !is_limit(value, least) {
                 self.problems.add(
-                    &path,
+                    at,
                     format_args!("must be a number from {least} or a percentage up to `100%`, not `{}`", shown(value)),
                 );
             }
             if !is_one_command {
                 self.problems.add(
-                    &path,
+                    at,
                     format_args!(
                         "counts within one command and works with at most {BATCH} instance ids or a single tag; use several orders"
                     ),

@@ -89,6 +89,44 @@ fn dependencies_are_found_by_name_number_and_queue_id() {
 }
 
 #[test]
+fn orders_that_wait_for_the_same_ones_are_told_each_what_is_wrong() {
+    let told = |lists: &[&[&str]]| {
+        let order = |(index, names): (usize, &&[&str])| {
+            let fields = json!({"order_name": format!("o{index}"), "dependencies": names});
+            document(json!({}), fields)["orders"][0].clone()
+        };
+        let orders: Vec<Value> = lists.iter().enumerate().map(order).collect();
+        validate(&document(json!({"orders": orders}), json!({})), &rules())
+    };
+    let job = told(&[&[], &[], &["o1", "o0"], &["o1", "o0"], &["o0", "o1"], &["0001", "o1"]]).unwrap();
+    let resolved: Vec<_> = job.orders.iter().map(|order| order.dependencies.as_slice()).collect();
+    assert_eq!(resolved, [&[][..], &[], &[1, 0], &[1, 0], &[0, 1], &[0, 1]]);
+    let twice = ["o0", "0001"];
+    let unknown = ["o0", "nowhere"];
+    assert_eq!(
+        told(&[&[], &["o2"], &["o2"], &twice, &twice, &unknown, &unknown]).unwrap_err(),
+        [
+            "orders[2].dependencies[0]: names the order itself",
+            "orders[3].dependencies[1]: names orders[0] a second time",
+            "orders[4].dependencies[1]: names orders[0] a second time",
+            "orders[5].dependencies[1]: `nowhere` is no order's name or queue id",
+            "orders[6].dependencies[1]: `nowhere` is no order's name or queue id",
+        ]
+    );
+}
+
+#[test]
+fn the_name_that_was_meant_is_the_same_each_time() {
+    let orders = ["test-1", "test-3", "test-2"].map(|name| json!({"order_name": name, "cmds": ["true"], "timeout": 1}));
+    let mut document = document(json!({"orders": orders}), json!({}));
+    document["orders"][0]["dependencies"] = json!(["test-4"]);
+    let told = ["orders[0].dependencies[0]: `test-4` is no order's name or queue id; did you mean `test-3`?"];
+    for _ in 0..20 {
+        assert_eq!(problems(&rules(), &document), told);
+    }
+}
+
+#[test]
 fn an_order_is_found_as_people_name_it() {
     let order = |name: &str, queue_id: &str| {
         let fields = json!({"order_name": name, "queue_id": queue_id});
@@ -127,14 +165,14 @@ fn an_order_takes_the_jobs_source_unless_it_has_its_own() {
     let job = || json!({"git_repo": "org/app", "commit_hash": "v1"});
     let inherited = of(job(), json!({}));
     assert_eq!(inherited.source, git("org/app", Some("v1")));
-    assert_eq!((inherited.git_paths.repo.as_str(), inherited.git_paths.commit.as_str()), ("git_repo", "commit_hash"));
+    assert_eq!((&*inherited.git_paths.repo, &*inherited.git_paths.commit), ("git_repo", "commit_hash"));
     let own = of(job(), json!({"git_repo": "org/infra", "commit_hash": "v2", "git_folder": "prod"}));
     assert_eq!((own.source, own.folder.as_deref()), (git("org/infra", Some("v2")), Some("prod")));
     assert_eq!(own.git_paths.commit, "orders[0].commit_hash");
     let zip = of(job(), json!({"s3_location": "s3://internal/a.zip"}));
     assert_eq!(zip.source, Source::S3 { bucket: "internal".to_owned(), key: "a.zip".to_owned() });
     let head = of(json!({"git_repo": "org/app"}), json!({}));
-    assert_eq!((head.source, head.git_paths.commit.as_str()), (git("org/app", None), "git_repo"));
+    assert_eq!((head.source, &*head.git_paths.commit), (git("org/app", None), "git_repo"));
 }
 
 #[test]
@@ -178,7 +216,7 @@ fn the_ssm_entry_takes_ssm_orders_alone() {
 fn a_document_of_nothing_but_problems_names_so_many_and_counts_the_rest() {
     let orders: Vec<Value> = (0..300).map(|_| json!({"cmds": [], "timeout": 0})).collect();
     let told = problems(&rules(), &document(json!({"orders": orders}), json!({})));
-    assert_eq!(told.len(), shape::MAX_PROBLEMS + 1);
+    assert_eq!(told.len(), crate::intake::shape::MAX_PROBLEMS + 1);
     assert!(told.last().unwrap().ends_with(" more problems"), "{told:?}");
 }
 
