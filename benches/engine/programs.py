@@ -43,23 +43,13 @@ def end(process: "subprocess.Popen[Any]", patience: float = 20) -> None:
             process.wait(patience)
 
 
-def run(
-    command: list[str],
-    seconds: float = RUN_SECONDS,
-    sample: Sample | None = None,
-    variables: dict[str, str] | None = None,
-) -> Ended:
-    """Runs a program to its end, which must be a good one, and samples it meanwhile. Variables are added to our own."""
+def run(command: list[str], seconds: float = RUN_SECONDS, sample: Sample | None = None) -> Ended:
+    """Runs a program to its end, which must be a good one, and samples it meanwhile."""
     with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as errors:
         before = os.times()
         started = time.monotonic()
         process = subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=errors,
-            start_new_session=True,
-            env={**os.environ, **(variables or {})},
+            command, stdin=subprocess.DEVNULL, stdout=output, stderr=errors, start_new_session=True
         )
         stop = sample(process.pid) if sample else None
         try:
@@ -172,9 +162,9 @@ def callgrind(file: Path) -> list[str]:
     return ["valgrind", "--tool=callgrind", f"--callgrind-out-file={file}"]
 
 
-def instructions(command: list[str], variables: dict[str, str] | None = None) -> int:
+def instructions(command: list[str]) -> int:
     """Instructions of a program from its start to its end."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "callgrind.out"
-        run([*callgrind(file), *command], variables=variables)
+        run([*callgrind(file), *command])
         return collected(file)

@@ -9,9 +9,6 @@ from engine.results import Check, Measure, NotMeasured, Table
 
 MOST = 8_000
 FLAT = 1.02
-# glibc puts small blocks aside that were given back, and joins them all when a large one is. When that happens hangs on
-# what else is in memory: between two sizes of a job it made a difference of a thousand instructions an order.
-ALLOCATOR = {"GLIBC_TUNABLES": "glibc.malloc.mxfast=0"}
 
 
 @dataclass(frozen=True)
@@ -38,9 +35,9 @@ def costs(context: Context) -> dict[int, Cost]:
     found = {}
     for orders in context.sizes.pure:
         command = [str(context.pure), str(orders)]
-        read = instructions([*command, "--read"], ALLOCATOR)
-        validated = instructions([*command, "--validate"], ALLOCATOR)
-        found[orders] = Cost(read, validated - read, instructions(command, ALLOCATOR) - validated)
+        read = instructions([*command, "--read"])
+        validated = instructions([*command, "--validate"])
+        found[orders] = Cost(read, validated - read, instructions(command) - validated)
     return found
 
 

@@ -171,8 +171,8 @@ impl Validator<'_> {
         let defaults = DefaultNames::of(documents.len());
         let mut names = self.names(&documents, &defaults);
         let mut orders = Vec::with_capacity(documents.len());
-        for order in documents {
-            orders.push(self.order(order, &document, &orders, &mut names));
+        for (index, order) in documents.into_iter().enumerate() {
+            orders.push(self.order(index, order, &document, &mut names));
         }
         let dependencies: Vec<&[u16]> = orders.iter().map(|order| order.dependencies.as_slice()).collect();
         let topological_order = graph::topological_order(&dependencies).unwrap_or_else(|cycle| {
@@ -202,15 +202,13 @@ impl Validator<'_> {
         }
     }
 
-    /// The order that comes after those `before` it.
     fn order<'a>(
         &mut self,
+        index: usize,
         order: OrderDocument<'a>,
         job: &JobDocument<'_>,
-        before: &[Order],
         names: &mut Names<'a>,
     ) -> Order {
-        let index = before.len();
         let at = &ORDERS.item(index);
         let name = names.order_name(index, &order).parse().unwrap_or_else(|error| {
             self.problems.add(at.field("order_name"), error);
@@ -268,7 +266,7 @@ impl Validator<'_> {
         Order {
             name,
             queue_id: queue_id.to_owned(),
-            dependencies: self.dependencies(order.dependencies.unwrap_or_default(), before, names),
+            dependencies: self.dependencies(index, &order.dependencies.unwrap_or_default(), names),
             cmds: order.cmds,
             timeout: order.timeout,
             start_timeout,

@@ -6,7 +6,6 @@ use super::{ORDERS, Validator};
 use crate::{
     intake::shape::{Meant, similar},
     job::OrderDocument,
-    order::Order,
     text::shown,
 };
 
@@ -21,8 +20,6 @@ pub(super) struct Names<'a> {
     owners: HashMap<&'a str, u16>,
     /// By order, the last one that was found to wait for it. One that comes upon itself names the order a second time.
     waiting: Vec<Option<usize>>,
-    /// What the last order waits for, as it stands in the document.
-    written_last: Vec<&'a str>,
 }
 
 impl<'a> Names<'a> {
@@ -66,7 +63,7 @@ impl DefaultNames {
 impl Validator<'_> {
     pub(super) fn names<'a>(&mut self, orders: &[OrderDocument<'a>], defaults: &'a DefaultNames) -> Names<'a> {
         let owners = HashMap::with_capacity(orders.len() * 2);
-        let mut names = Names { defaults, owners, waiting: vec![None; orders.len()], written_last: Vec::new() };
+        let mut names = Names { defaults, owners, waiting: vec![None; orders.len()] };
         for (index, order) in orders.iter().enumerate() {
             let own = u16::try_from(index).unwrap_or(u16::MAX);
             let (name, queue_id) = (names.order_name(index, order), names.queue_id(index, order));
@@ -85,22 +82,8 @@ impl Validator<'_> {
         names
     }
 
-    /// What the order waits for that comes after those `before` it, by what is `written` of it.
-    pub(super) fn dependencies<'a>(
-        &mut self,
-        written: Vec<&'a str>,
-        before: &[Order],
-        names: &mut Names<'a>,
-    ) -> Vec<u16> {
-        let index = before.len();
-        // The orders of a layer wait for the same ones, and comparing a name takes an eighth of looking it up.
-        if let Some(last) = before.last()
-            && written == names.written_last
-            && written.len() == last.dependencies.len()
-            && !last.dependencies.iter().any(|dependency| usize::from(*dependency) == index)
-        {
-            return last.dependencies.clone();
-        }
+    /// What an order waits for, by what is `written` of it.
+    pub(super) fn dependencies(&mut self, index: usize, written: &[&str], names: &mut Names<'_>) -> Vec<u16> {
         let mut resolved = Vec::with_capacity(written.len());
         let at = ORDERS.item(index);
         let at = at.field("dependencies");
@@ -121,7 +104,6 @@ impl Validator<'_> {
                 Some(&dependency) => resolved.push(dependency),
             }
         }
-        names.written_last = written;
         resolved
     }
 }
