@@ -166,9 +166,17 @@ impl AtWork {
         self.timeline.now()
     }
 
-    /// Waits for a duration of engine time beside the work, which it limits.
-    pub(crate) async fn limit(&self, duration: Duration) {
-        self.timeline.sleep(duration).await;
+    /// Does something for so long at most; `None` when it was not done by then.
+    ///
+    /// The limit is known before anything is done, and until that has been given up: what only waits, longer than the limit,
+    /// would have time skipped to its own end otherwise.
+    pub(crate) async fn within<F: Future>(&self, duration: Duration, something: F) -> Option<F::Output> {
+        let limit = self.timeline.wait(duration);
+        tokio::select! {
+            biased;
+            output = something => Some(output),
+            () = limit.over() => None,
+        }
     }
 
     /// Waits for a duration of engine time, doing nothing else.
@@ -291,6 +299,21 @@ mod tests {
         assert!(begun.until(timeline.now()) >= HOUR, "whoever rests does not work");
         wait.over().await;
         drop((wait, rest, at_work));
+        assert!(timeline.settled().await);
+    }
+
+    #[tokio::test]
+    async fn what_waits_too_long_is_given_up_at_its_limit() {
+        let (timeline, _folder) = timeline();
+        // Often enough for every order in which the two may be asked.
+        for _ in 0..20 {
+            let begun = timeline.now();
+            let at_work = timeline.at_work();
+            assert_eq!(at_work.within(HOUR, at_work.sleep(3 * HOUR)).await, None);
+            assert_eq!(begun.until(timeline.now()).as_secs() / 3_600, 1);
+            assert_eq!(at_work.within(3 * HOUR, at_work.sleep(HOUR)).await, Some(()));
+            assert_eq!(begun.until(timeline.now()).as_secs() / 3_600, 2);
+        }
         assert!(timeline.settled().await);
     }
 

@@ -96,12 +96,14 @@ async fn an_order_that_has_not_ended_is_looked_at() {
 #[tokio::test]
 async fn where_s3_does_not_say_watchdog_check_looks() {
     let asked = || at("s3", "HeadObject").by("states").about("/0001/").times(10);
-    let faults: [Fault; 5] = [
+    let faults: [Fault; 6] = [
         asked().refused("InternalError"),
         asked().refused("SlowDown"),
         asked().refused("AccessDenied"),
         asked().then("error_after"),
         asked().then("cut_before"),
+        // Longer than the task's own limit of 10 s.
+        asked().delayed(60_000),
     ];
     let stack = Stack::start().skip_idle().record().await;
     for fault in faults {

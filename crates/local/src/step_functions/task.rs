@@ -94,13 +94,9 @@ impl Step<'_> {
         timeout: Option<u64>,
         answer: impl Future<Output = Result<T, Failure>>,
     ) -> Result<T, Failure> {
-        match timeout {
-            None => answer.await,
-            Some(seconds) => tokio::select! {
-                answer = answer => answer,
-                () = self.at_work.limit(Duration::from_secs(seconds)) => Err(Failure::new("States.Timeout", "")),
-            },
-        }
+        let Some(seconds) = timeout else { return answer.await };
+        let answer = self.at_work.within(Duration::from_secs(seconds), answer).await;
+        answer.unwrap_or_else(|| Err(Failure::new("States.Timeout", "")))
     }
 
     /// Invokes the function once.
