@@ -266,7 +266,7 @@ impl Validator<'_> {
         Order {
             name,
             queue_id: queue_id.to_owned(),
-            dependencies: self.dependencies(index, &order.dependencies.unwrap_or_default(), names),
+            dependencies: self.dependencies(index, order.dependencies.unwrap_or_default(), names),
             cmds: order.cmds,
             timeout: order.timeout,
             start_timeout,
