@@ -30,6 +30,7 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 use common::env::Environment;
+use tokio::runtime::Builder;
 
 use crate::{
     args::{Args, Verb},
@@ -42,11 +43,20 @@ use crate::{
 fn main() -> ExitCode {
     let args = Args::parse();
     let output = Output::new(args.json);
-    let ended = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let ended = match runtime(&args.verb).enable_all().build() {
         Ok(runtime) => runtime.block_on(choose(args.verb, &output)),
         Err(error) => Err(Failure::new(Code::MachineFailed, format!("failed to start: {error}"))),
     };
     output.end(ended)
+}
+
+/// A function does one thing at a time and waits for AWS most of it; on AWS it has one processor or less. With a thread for
+/// that and others for its connections, each answer would have to wake one after the other.
+fn runtime(verb: &Verb) -> Builder {
+    match verb {
+        Verb::Function { .. } | Verb::Worker(_) => Builder::new_current_thread(),
+        _ => Builder::new_multi_thread(),
+    }
 }
 
 async fn choose(verb: Verb, output: &Output) -> Result<Exit, Failure> {

@@ -27,13 +27,16 @@ impl Peer {
         Self { address, owner: OnceLock::new() }
     }
 
-    /// Whose it is; `find` tells who has the socket with an inode. `port` is ours.
-    pub(crate) fn owner(&self, port: u16, find: impl FnOnce(u64) -> Option<Arc<Running>>) -> Option<Arc<Running>> {
-        if self.owner.get().is_none() {
-            let found = find(socket(self.address, port)?)?;
-            return Some(Arc::clone(self.owner.get_or_init(|| found)));
-        }
+    /// Whose it is, if that was found before.
+    pub(crate) fn known(&self) -> Option<Arc<Running>> {
         self.owner.get().cloned()
+    }
+
+    /// Looks for whose it is, in the kernel's tables, which takes a millisecond and more; `find` tells who has the socket
+    /// with an inode. `port` is ours.
+    pub(crate) fn find(&self, port: u16, find: impl FnOnce(u64) -> Option<Arc<Running>>) -> Option<Arc<Running>> {
+        let found = find(socket(self.address, port)?)?;
+        Some(Arc::clone(self.owner.get_or_init(|| found)))
     }
 }
 

@@ -291,6 +291,16 @@ impl Services {
         self.gate.pass(&call, session.as_deref(), perform).await
     }
 
+    /// Whose process is at the other end of a connection.
+    async fn find_owner(&self, peer: Arc<Peer>) -> Option<Arc<Running>> {
+        let (lambda, tasks) = (Arc::clone(&self.lambda), Arc::clone(&self.tasks));
+        let find = move || {
+            let owner = |socket| lambda.launcher.owner_of(socket).or_else(|| tasks.owner_of(socket));
+            peer.find(lambda.launcher.port, owner)
+        };
+        tokio::task::spawn_blocking(find).await.ok().flatten()
+    }
+
     async fn s3(
         &self,
         parts: Parts,
@@ -302,14 +312,10 @@ impl Services {
         let length = parts.headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
         let bytes = length.unwrap_or_default();
         let call = if s3::is_presigned(&parts.headers, &parts.uri) {
-            let (lambda, tasks) = (Arc::clone(&self.lambda), Arc::clone(&self.tasks));
-            // A look into the kernel's tables takes a millisecond on a busy machine.
-            let owner = move || {
-                peer.owner(lambda.launcher.port, |socket| {
-                    lambda.launcher.owner_of(socket).or_else(|| tasks.owner_of(socket))
-                })
+            let caller = match peer.known() {
+                Some(caller) => Some(caller),
+                None => self.find_owner(peer).await,
             };
-            let caller = tokio::task::spawn_blocking(owner).await.ok().flatten();
             let signer = session.as_ref().map(|session| session.role());
             Call { signer, bytes, ..call_by(Service::S3, operation, &key, caller) }
         } else {

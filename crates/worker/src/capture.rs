@@ -1,24 +1,15 @@
-//! Where output goes: masked first, then its beginning and end into memory, and all of it into a file.
+//! Where output goes: masked first, then its beginning and end into memory, and all of it into a file ([`Spool`]).
 //!
 //! Nothing here fails an order. When the disk is full, perhaps because of its commands, what memory holds still tells
 //! what happened, and [`Capture::spool_error`] why the file is shorter.
 
-use std::{
-    collections::VecDeque,
-    fs::{self, File, OpenOptions},
-    io::{self, Write},
-    os::{fd::AsRawFd as _, unix::fs::OpenOptionsExt},
-    path::{Path, PathBuf},
-};
+use std::{collections::VecDeque, io};
 
-use crate::mask::Masker;
+use crate::{mask::Masker, spool::Spool};
 
 /// Bytes of output that travel in `result.json`, half from its beginning and half from its end. A result stays well
 /// below what the engine reads of one, also when JSON escapes some of it.
 pub const KEPT: usize = 256 << 10;
-
-/// Bytes of output kept in a file. More has no reader, and the disk of a worker has to hold code and work as well.
-pub const MAX_SPOOLED: u64 = 256 << 20;
 
 /// The first and the last bytes of a stream of any length.
 #[derive(Debug)]
@@ -105,23 +96,18 @@ fn cut_start(text: &str, limit: usize) -> &str {
 
 /// The output of one order on its way: through the masker to memory and file.
 #[derive(Debug)]
-pub struct Capture {
+pub struct Capture<'a> {
     masker: Masker,
     kept: HeadTail,
-    file: File,
-    path: PathBuf,
-    spooled: u64,
+    spool: &'a Spool,
     spool_error: Option<io::Error>,
     buffer: Vec<u8>,
 }
 
-impl Capture {
-    /// Begins with a new file at `path`, readable by this user alone. On Linux it has that name for a moment only, so that
-    /// no command of the same user can put another in its place; this process finds it by [`Self::path`].
-    pub fn create(masker: Masker, path: &Path) -> io::Result<Self> {
-        let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
-        let path = nameless(&file, path)?;
-        Ok(Self { masker, kept: HeadTail::new(KEPT), file, path, spooled: 0, spool_error: None, buffer: Vec::new() })
+impl<'a> Capture<'a> {
+    /// Begins with a spool in which there is nothing yet.
+    pub fn new(masker: Masker, spool: &'a Spool) -> Self {
+        Self { masker, kept: HeadTail::new(KEPT), spool, spool_error: None, buffer: Vec::new() }
     }
 
     /// Takes the next bytes of output as commands wrote them.
@@ -151,16 +137,6 @@ impl Capture {
         self.kept.total()
     }
 
-    /// The file of the masked output.
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
-
-    /// Bytes of it that are in the file: all, unless it is longer than [`MAX_SPOOLED`] or writing failed.
-    pub fn spooled(&self) -> u64 {
-        self.spooled
-    }
-
     /// Why the file ends early, when writing failed.
     pub fn spool_error(&self) -> Option<&io::Error> {
         self.spool_error.as_ref()
@@ -168,29 +144,11 @@ impl Capture {
 
     fn flush(&mut self) {
         self.kept.push(&self.buffer);
-        let room = usize::try_from(MAX_SPOOLED - self.spooled).unwrap_or(usize::MAX);
-        let mut rest = &self.buffer[..self.buffer.len().min(room)];
-        while self.spool_error.is_none() && !rest.is_empty() {
-            match self.file.write(rest) {
-                Ok(written) => {
-                    self.spooled += written as u64;
-                    rest = &rest[written..];
-                }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => self.spool_error = Some(error),
-            }
+        if self.spool_error.is_none() {
+            self.spool_error = self.spool.write(&self.buffer).err();
         }
         self.buffer.clear();
     }
-}
-
-/// Takes the name from a file; gives the path by which this process, and no other that may not look into it, opens it.
-fn nameless(file: &File, path: &Path) -> io::Result<PathBuf> {
-    if !cfg!(target_os = "linux") {
-        return Ok(path.to_owned());
-    }
-    fs::remove_file(path)?;
-    Ok(format!("/proc/self/fd/{}", file.as_raw_fd()).into())
 }
 
 #[cfg(test)]
@@ -260,37 +218,27 @@ mod tests {
     #[test]
     fn the_file_has_all_of_it_masked() {
         let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("log");
+        let spool = Spool::create(&folder.path().join("log")).unwrap();
         let masker = Masker::new([("S".to_owned(), SecretString::from("hunter2"))]);
-        let mut capture = Capture::create(masker, &path).unwrap();
+        let mut capture = Capture::new(masker, &spool);
         capture.push(&b"x".repeat(KEPT));
         capture.push(b"hunt");
         assert_eq!(capture.total(), KEPT as u64);
         capture.push(b"er2 hunter");
         capture.finish();
         assert!(capture.truncated() && capture.text().ends_with("*** hunter"));
-        assert_eq!(capture.spooled(), fs::metadata(capture.path()).unwrap().len());
-        assert!(fs::read_to_string(capture.path()).unwrap().ends_with("x*** hunter"));
-        #[cfg(target_os = "linux")]
-        assert!(!path.exists(), "nobody else finds it");
-        fs::write(&path, "theirs").unwrap();
-        assert!(Capture::create(Masker::new([]), &path).is_err(), "a file that is there is not taken");
+        let whole = fs::read_to_string(spool.file()).unwrap();
+        assert_eq!(whole.len() as u64, spool.bytes());
+        assert!(whole.ends_with("x*** hunter"));
     }
 
     #[test]
     fn a_full_disk_does_not_stop_the_order() {
-        let mut capture = Capture {
-            masker: Masker::new([]),
-            kept: HeadTail::new(KEPT),
-            file: OpenOptions::new().write(true).open("/dev/full").unwrap(),
-            path: PathBuf::from("/dev/full"),
-            spooled: 0,
-            spool_error: None,
-            buffer: Vec::new(),
-        };
+        let spool = Spool::full();
+        let mut capture = Capture::new(Masker::new([]), &spool);
         capture.push(b"one ");
         capture.push(b"two");
-        assert_eq!((capture.text().as_str(), capture.spooled()), ("one two", 0));
+        assert_eq!((capture.text().as_str(), spool.bytes()), ("one two", 0));
         assert!(capture.spool_error().is_some());
     }
 }

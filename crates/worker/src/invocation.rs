@@ -1,12 +1,6 @@
 //! One invocation: from the dispatch to the result that stands.
 
-use std::{
-    collections::BTreeMap,
-    io,
-    path::Path,
-    sync::atomic::{AtomicU64, Ordering},
-    time::Duration,
-};
+use std::{collections::BTreeMap, io, path::Path, time::Duration};
 
 use common::{
     aws::{Aws, AwsError},
@@ -39,6 +33,7 @@ use crate::{
     log::{Log, is_worth_it},
     mask::Masker,
     run::{self, Finished, RunError},
+    spool::Spool,
     standing::Standing,
     stop,
     trace::Trace,
@@ -128,6 +123,7 @@ async fn in_workspace(
 ) -> Result<Report, WorkerError> {
     let clear = async |workspace: Option<Workspace>| {
         kill_leftovers().await?;
+        settings.spool.get().map_or(Ok(()), Spool::empty)?;
         workspace.map_or(Ok(()), Workspace::remove)?;
         if matches!(by, Executor::Lambda(_)) { workspace::clear(&settings.scratch) } else { Ok(()) }
             .map_err(WorkerError::from)
@@ -209,7 +205,15 @@ impl Invocation<'_> {
             }
         }
         let file = workspace.path().join("output.log");
-        let mut capture = Capture::create(masker.clone(), &file)?;
+        let here;
+        let spool = if cfg!(target_os = "linux") {
+            Spool::of_worker(&self.settings.spool, &file)?
+        } else {
+            // With a name it goes with the folder.
+            here = Spool::create(&file)?;
+            &here
+        };
+        let mut capture = Capture::new(masker.clone(), spool);
         let manifest = &unlocked.manifest;
         let deadline = self.deadline(claim.at, manifest);
         let order = run::Order {
@@ -226,17 +230,12 @@ impl Invocation<'_> {
         if !is_fresh && let Some(request) = self.desk.stop_request().await? {
             return Ok(self.ended(claim, &Ending::new(request.status, request.reason)));
         }
-        let log = Log { desk: &self.desk, file: capture.path().to_owned(), clock: self.settings.clock };
+        let log = Log { desk: &self.desk, spool, clock: self.settings.clock };
         let (tell, stop) = watch::channel(None);
-        let spooled = AtomicU64::new(0);
-        let output = |chunk: &[u8]| {
-            capture.push(chunk);
-            spooled.store(capture.spooled(), Ordering::Relaxed);
-        };
         let finished = tokio::select! {
-            finished = run::run(&order, output, stop) => finished?,
+            finished = run::run(&order, |chunk: &[u8]| capture.push(chunk), stop) => finished?,
             () = stop::watch_for(&self.desk, self.settings.clock, &tell) => unreachable!("watches until it is dropped"),
-            () = log.refresh(&spooled) => unreachable!("refreshes until it is dropped"),
+            () = log.refresh() => unreachable!("refreshes until it is dropped"),
         };
         capture.finish();
         if let Some(trace) = &self.trace {
@@ -269,7 +268,7 @@ impl Invocation<'_> {
     }
 
     /// Puts the whole log where it is worth it; gives its key if it is there.
-    async fn keep_log(&self, log: &Log<'_>, capture: &Capture, finished: &Finished) -> Option<String> {
+    async fn keep_log(&self, log: &Log<'_>, capture: &Capture<'_>, finished: &Finished) -> Option<String> {
         if !is_worth_it(capture.truncated(), finished.started_at.until(finished.finished_at)) {
             return None;
         }

@@ -39,15 +39,15 @@ pub async fn kill_leftovers() -> Result<usize, LeftoversError> {
 mod linux {
     use std::{
         collections::{BTreeSet, HashMap},
-        ffi::OsString,
         fs, io,
         time::Duration,
     };
 
     use nix::{
+        errno::Errno,
         sys::{
             signal::{Signal, kill},
-            wait::{WaitPidFlag, waitpid},
+            wait::{Id, WaitPidFlag, waitid, waitpid},
         },
         unistd::Pid,
     };
@@ -92,31 +92,14 @@ mod linux {
         Err(LeftoversError::Alive(alive.len()))
     }
 
-    /// Whether this process surely has no child, and so no descendant: the kernel's own lists of its threads' children, which
-    /// are there to be read since Linux 4.2 where `CONFIG_PROC_CHILDREN` is set (`man 5 proc_pid_task`, `children`).
+    /// Whether this process surely has no child, and so no descendant: whoever's parent ended became its child, or that of an
+    /// adopter below it, in the same step in which the parent did.
     ///
-    /// Such a list may leave out a child while others end, but never all of them, and an orphan only moves to one thread's
-    /// list while the parent that it had, ended and not waited for, still stands in another's.
+    /// The kernel goes through the children of all threads under one lock, so none is missed while it moves from one to
+    /// another (`man 2 waitid`: `ECHILD` is the answer where there is nothing to wait for).
     fn has_no_child() -> bool {
-        have_no_child(threads, |thread| fs::read(format!("/proc/self/task/{thread}/children")))
-    }
-
-    /// The ids of this process's threads.
-    fn threads() -> io::Result<BTreeSet<OsString>> {
-        fs::read_dir("/proc/self/task")?.map(|entry| Ok(entry?.file_name())).collect()
-    }
-
-    /// Whether none of these threads has a child, and all of them stayed while they were looked at: the children of a thread
-    /// that ends move to another one, which may have been looked at before.
-    fn have_no_child(
-        threads: impl Fn() -> io::Result<BTreeSet<OsString>>,
-        children: impl Fn(&str) -> io::Result<Vec<u8>>,
-    ) -> bool {
-        let Ok(before) = threads() else { return false };
-        let is_childless = |thread: &OsString| {
-            thread.to_str().is_some_and(|thread| children(thread).is_ok_and(|children| children.is_empty()))
-        };
-        before.iter().all(is_childless) && threads().is_ok_and(|after| before.is_subset(&after))
+        let look = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT | WaitPidFlag::__WALL;
+        waitid(Id::All, look) == Err(Errno::ECHILD)
     }
 
     /// All processes below `ancestor`, dead ones that nobody has waited for included.
@@ -147,51 +130,7 @@ mod linux {
 
     #[cfg(test)]
     mod tests {
-        use std::cell::RefCell;
-
         use super::*;
-
-        /// Looks at threads whose children are these while it happens that, once `reads` lists were read, `then` takes place.
-        fn look(lists: &[(&str, &str)], reads: usize, then: fn(&mut HashMap<String, String>)) -> bool {
-            let lists = lists.iter().map(|(thread, children)| ((*thread).to_owned(), (*children).to_owned()));
-            let state = RefCell::new((0, lists.collect::<HashMap<_, _>>()));
-            have_no_child(
-                || Ok(state.borrow().1.keys().map(OsString::from).collect()),
-                |thread| {
-                    let (read, lists) = &mut *state.borrow_mut();
-                    let found = lists.get(thread).cloned().ok_or(io::ErrorKind::NotFound)?;
-                    *read += 1;
-                    if *read == reads {
-                        then(lists);
-                    }
-                    Ok(found.into_bytes())
-                },
-            )
-        }
-
-        fn nothing(_: &mut HashMap<String, String>) {}
-
-        #[test]
-        fn a_child_of_any_thread_is_seen() {
-            assert!(look(&[("1", ""), ("2", "")], 0, nothing));
-            assert!(!look(&[("1", ""), ("2", "17 ")], 0, nothing));
-        }
-
-        #[test]
-        fn a_child_that_moves_from_a_thread_that_ends_is_not_missed() {
-            // The list of the first was read when the second ends, before its own is read.
-            assert!(!look(&[("1", ""), ("2", "17 ")], 1, |lists| {
-                lists.remove("2");
-                lists.insert("1".to_owned(), "17 ".to_owned());
-            }));
-            // The third got a child and ended after all lists were read; it moved to the second.
-            assert!(!look(&[("1", ""), ("2", ""), ("3", "")], 3, |lists| {
-                lists.remove("3");
-                lists.insert("2".to_owned(), "17 ".to_owned());
-            }));
-            // One that begins meanwhile takes nobody's children.
-            assert!(look(&[("1", "")], 1, |lists| drop(lists.insert("2".to_owned(), String::new()))));
-        }
 
         #[test]
         fn a_name_with_brackets_does_not_confuse() {

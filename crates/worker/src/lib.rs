@@ -24,6 +24,7 @@ mod log;
 pub mod mask;
 pub mod run;
 mod run_key;
+pub mod spool;
 mod standing;
 mod stop;
 mod trace;
@@ -44,6 +45,7 @@ use common::{
 pub use dispatch::{BadDispatch, Dispatch};
 pub use invocation::{WorkerError, handle, handle_share};
 pub use run_key::LastKey;
+pub use spool::OwnSpool;
 pub use user::CommandUser;
 
 /// What the worker needs from its environment; the rest comes with each dispatch.
@@ -59,6 +61,8 @@ pub struct Settings {
     pub http: LazyHttp,
     /// The key of the run that came last.
     pub last_key: LastKey,
+    /// The file for the output of its orders.
+    pub spool: OwnSpool,
     /// Where traces go.
     pub telemetry: Telemetry,
     /// Time.
@@ -78,6 +82,7 @@ impl Settings {
             user,
             http: LazyHttp::new(desk::ANSWER),
             last_key: LastKey::default(),
+            spool: OwnSpool::default(),
             telemetry: Telemetry::load(environment, Function::Worker.name()),
             clock: environment.clock()?,
         })

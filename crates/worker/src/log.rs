@@ -1,15 +1,11 @@
 //! The whole log in S3, `logs/<run_id>/<order_num>.log`, of an instance `logs/<run_id>/<order_num>/<instance_id>.log`: put when the order runs for more than a few seconds
 //! or writes more than `result.json` holds, and put again while it grows.
 
-use std::{
-    path::PathBuf,
-    sync::atomic::{AtomicU64, Ordering},
-    time::Duration,
-};
+use std::time::Duration;
 
 use common::{aws::AwsError, clock::Clock};
 
-use crate::desk::Desk;
+use crate::{desk::Desk, spool::Spool};
 
 /// Pause between two puts of a short log …
 const REFRESH: Duration = Duration::from_secs(3);
@@ -21,18 +17,18 @@ const BYTES_A_PAUSE: u64 = 4 << 20;
 pub(crate) struct Log<'a> {
     pub(crate) desk: &'a Desk<'a>,
     /// The masked output on this machine.
-    pub(crate) file: PathBuf,
+    pub(crate) spool: &'a Spool,
     pub(crate) clock: Clock,
 }
 
 impl Log<'_> {
-    /// Puts the log again and again while `spooled` grows. Ends only by being dropped.
-    pub(crate) async fn refresh(&self, spooled: &AtomicU64) {
+    /// Puts the log again and again while the output grows. Ends only by being dropped.
+    pub(crate) async fn refresh(&self) {
         let mut put = 0;
         loop {
             let pauses = 1 + put / BYTES_A_PAUSE;
             self.clock.sleep(REFRESH * u32::try_from(pauses).unwrap_or(u32::MAX)).await;
-            let now = spooled.load(Ordering::Relaxed);
+            let now = self.spool.bytes();
             if now == put {
                 continue;
             }
@@ -46,7 +42,7 @@ impl Log<'_> {
 
     /// Puts the log as it is.
     pub(crate) async fn put(&self) -> Result<(), AwsError> {
-        self.desk.put_log(&self.file).await
+        self.desk.put_log(self.spool.file()).await
     }
 }
 

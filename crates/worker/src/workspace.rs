@@ -1,9 +1,9 @@
 //! A fresh folder for one invocation, gone afterwards whatever commands did to it.
 
 use std::{
-    fs::{self, Permissions},
+    fs::{self, DirBuilder, Permissions},
     io,
-    os::unix::fs::{MetadataExt as _, PermissionsExt as _},
+    os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _},
     path::{Path, PathBuf},
 };
 
@@ -29,8 +29,7 @@ impl Workspace {
         let dir =
             tempfile::Builder::new().prefix("order-").permissions(Permissions::from_mode(mode)).tempdir_in(parent)?;
         let path = dir.path().to_owned();
-        // The mask of this process may have taken something away.
-        fs::set_permissions(&path, Permissions::from_mode(mode))?;
+        insist(&path, mode)?;
         Ok(Self { dir: Some(dir), path })
     }
 
@@ -42,8 +41,8 @@ impl Workspace {
     /// A new folder inside, with mode 0700.
     pub fn subfolder(&self, name: &str) -> io::Result<PathBuf> {
         let path = self.path.join(name);
-        fs::create_dir(&path)?;
-        fs::set_permissions(&path, Permissions::from_mode(0o700))?;
+        DirBuilder::new().mode(0o700).create(&path)?;
+        insist(&path, 0o700)?;
         Ok(path)
     }
 
@@ -57,6 +56,14 @@ impl Workspace {
         }
         Ok(())
     }
+}
+
+/// Gives a new folder its mode where the mask of this process took something away.
+fn insist(folder: &Path, mode: u32) -> io::Result<()> {
+    if fs::metadata(folder)?.permissions().mode() & 0o7777 == mode {
+        return Ok(());
+    }
+    fs::set_permissions(folder, Permissions::from_mode(mode))
 }
 
 impl Drop for Workspace {
@@ -110,10 +117,11 @@ fn remove_tree(root: &Path) -> io::Result<()> {
         let mut found = Vec::new();
         for entry in fs::read_dir(&folder)? {
             let entry = entry?;
-            if entry.file_type()?.is_dir() {
-                found.push(entry.path());
-            } else {
+            if !entry.file_type()?.is_dir() {
                 fs::remove_file(entry.path())?;
+            } else if fs::remove_dir(entry.path()).is_err() {
+                // Most folders are empty; not this one.
+                found.push(entry.path());
             }
         }
         if found.is_empty() {

@@ -21,6 +21,7 @@ async fn killed_after(script: &str) -> Result<usize, LeftoversError> {
 }
 
 #[tokio::test]
+#[expect(clippy::zombie_processes, reason = "leftovers are waited for by what is tested")]
 async fn no_way_of_detaching_survives() {
     adopt_orphans().unwrap();
     assert_eq!(kill_leftovers().await.unwrap(), 0);
@@ -36,5 +37,10 @@ async fn no_way_of_detaching_survives() {
         let killed = tokio::time::timeout(Duration::from_mins(1), killed_after(script)).await.expect(script).unwrap();
         assert!(killed > 0, "{script}");
     }
+    assert_eq!(kill_leftovers().await.unwrap(), 0);
+    // The child of a thread that is gone.
+    let started = std::thread::spawn(|| std::process::Command::new("sleep").arg("1000").spawn().unwrap());
+    started.join().unwrap();
+    assert_eq!(kill_leftovers().await.unwrap(), 1);
     assert_eq!(kill_leftovers().await.unwrap(), 0);
 }

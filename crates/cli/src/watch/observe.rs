@@ -35,7 +35,7 @@ const TAIL: u64 = 2_048;
 const FOLLOWED: usize = 60;
 /// Between two looks at the logs of running orders. Workers put them every 3 s.
 const LOG_PAUSE: Duration = Duration::from_secs(2);
-/// Orders of a deployed run up to which the last line of every log is read, and not only of those that failed.
+/// Orders of a run up to which the last line of every log is read, and not only of those that failed.
 const MANY: usize = 200;
 
 /// How often the run item is read: what it costs is a read unit and, far away, tens of milliseconds.
@@ -176,7 +176,7 @@ impl<'e> Observer<'e> {
             }
             self.sizes = sizes;
         }
-        let reads_all = self.engine.kind == Kind::Embedded || self.update.orders.len() <= MANY;
+        let reads_all = self.update.orders.len() <= MANY;
         let never_started = state::never_started(&self.update.orders);
         let is_new = |order: &&OrderState| {
             let outcome = order.status.outcome();

@@ -3,7 +3,10 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    num::NonZero,
+    panic::resume_unwind,
     path::PathBuf,
+    thread,
     time::Duration,
 };
 
@@ -149,10 +152,10 @@ pub async fn package(
     let digests = digests(run.digest_key, job, &sources);
     let mut ran_in = reuse.map_or_else(|| vec![None; job.orders.len()], |reuse| reused(reuse, job, &sources));
     let mut code = BTreeMap::new();
-    let mut orders = Vec::with_capacity(job.orders.len());
+    let mut unsealed = Vec::with_capacity(job.orders.len());
     for (((number, order), (mut values, origins)), digest) in job.numbered().zip(variables).zip(digests) {
         if let Some(ran_in) = number.index().and_then(|index| ran_in[index].take()) {
-            orders.push(Packaged { digest, content: Content::RanIn(ran_in) });
+            unsealed.push(Unsealed::RanIn(digest, ran_in));
             continue;
         }
         let packed = sources.get(&order.source);
@@ -179,12 +182,44 @@ pub async fn package(
             sources: origins,
         };
         let recipients: Vec<_> = std::iter::once(key.identity().recipient()).chain(order.sops_key.clone()).collect();
-        let sealed = bundle
-            .seal(&recipients, run.created_at)
-            .map_err(|error| NotAccepted::Machine(format!("seal the bundle of order {number}: {error}")))?;
-        orders.push(Packaged { digest, content: Content::Bundle(sealed) });
+        unsealed.push(Unsealed::Bundle { digest, number, bundle: Box::new(bundle), recipients });
     }
+    let orders = sealed(&unsealed, run.created_at)?;
     Ok(Package { key, code, orders, _scratch: scratch })
+}
+
+/// An order of which all is known that its bundle needs.
+enum Unsealed {
+    RanIn(String, RunId),
+    Bundle { digest: String, number: OrderNum, bundle: Box<Bundle>, recipients: Vec<String> },
+}
+
+impl Unsealed {
+    fn sealed(&self, now: Timestamp) -> Result<Packaged, NotAccepted> {
+        Ok(match self {
+            Self::RanIn(digest, ran_in) => Packaged { digest: digest.clone(), content: Content::RanIn(ran_in.clone()) },
+            Self::Bundle { digest, number, bundle, recipients } => {
+                let sealed = bundle.seal(recipients, now);
+                let sealed = sealed
+                    .map_err(|error| NotAccepted::Machine(format!("seal the bundle of order {number}: {error}")))?;
+                Packaged { digest: digest.clone(), content: Content::Bundle(sealed) }
+            }
+        })
+    }
+}
+
+/// Seals them on as many processors as there are: a bundle takes a third of a millisecond, most of it for the key that only
+/// it has.
+fn sealed(unsealed: &[Unsealed], now: Timestamp) -> Result<Vec<Packaged>, NotAccepted> {
+    let threads = thread::available_parallelism().map_or(1, NonZero::get);
+    let share = unsealed.len().div_ceil(threads).max(1);
+    let seal = |orders: &[Unsealed]| orders.iter().map(|order| order.sealed(now)).collect::<Result<Vec<_>, _>>();
+    let parts = thread::scope(|scope| {
+        let parts: Vec<_> = unsealed.chunks(share).map(|orders| scope.spawn(move || seal(orders))).collect();
+        let ended = parts.into_iter().map(|part| part.join().unwrap_or_else(|panic| resume_unwind(panic)));
+        ended.collect::<Result<Vec<_>, _>>()
+    })?;
+    Ok(parts.into_iter().flatten().collect())
 }
 
 /// The digests of all orders under a run's key, by index.
@@ -270,11 +305,11 @@ fn git_auth(fetched: &Fetched, job: &Job) -> Result<git::Auth, NotAccepted> {
 
 type Variables = (BTreeMap<String, SecretString>, BTreeMap<String, String>);
 
-/// The variables of each order and where its secrets come from: `env_vars`, over them parameters, over them secrets.
 /// Most bytes of all secrets of an order: two of the largest that Secrets Manager holds. The worker looks for each of them
 /// in a score of forms, which takes a thousand times as much memory.
 const MAX_SECRET_BYTES: usize = 128 * 1024;
 
+/// The variables of each order and where its secrets come from: `env_vars`, over them parameters, over them secrets.
 fn variables(fetched: &Fetched, job: &Job) -> Result<Vec<Variables>, NotAccepted> {
     let mut problems = Problems::default();
     let mut all = Vec::with_capacity(job.orders.len());
