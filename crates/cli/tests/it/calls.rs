@@ -60,9 +60,10 @@ const AT_ONCE: Most = &[
 /// How results come to the orchestrator.
 #[derive(Clone, Copy, Debug)]
 enum Delivery {
-    /// Far from each other, in random order.
-    OneByOne,
-    /// Each when the pass that started its order is over: so few in a row that no tick comes between.
+    /// In random order, spread over so many milliseconds. Those of a whole run together are less than a minute, so that
+    /// no tick comes between.
+    OneByOne(u64),
+    /// Each when the pass that started its order is over, and before the next tick.
     Later,
     /// While the first pass that reads one stands still.
     AtOnce,
@@ -73,10 +74,9 @@ enum Delivery {
 impl Delivery {
     fn script(self) -> Value {
         match self {
-            // Within less than a minute, so that no tick comes between.
-            Self::OneByOne => json!([{
+            Self::OneByOne(within_ms) => json!([{
                 "function": "orchestrator", "operation": "Deliver", "key": "/result.json", "times": 1_000_000,
-                "action": {"storm": {"copies": 1, "within_ms": 50_000, "seed": 1}},
+                "action": {"storm": {"copies": 1, "within_ms": within_ms, "seed": 1}},
             }]),
             Self::Later => json!([{
                 "function": "orchestrator", "operation": "Deliver", "key": "/result.json", "times": 1_000_000,
@@ -155,10 +155,10 @@ fn hold(name: &str, counts: &Counts, orders: u64, most: [Most; 2]) {
 #[tokio::test]
 async fn an_order_takes_no_more_calls_than_are_written_down() {
     let one_by_one = [ALWAYS, ONE_BY_ONE];
-    hold("fan, one by one", &count(&fan(100), Delivery::OneByOne).await, 100, one_by_one);
+    hold("fan, one by one", &count(&fan(100), Delivery::OneByOne(50_000)).await, 100, one_by_one);
     hold("fan, at once", &count(&fan(100), Delivery::AtOnce).await, 100, [ALWAYS, AT_ONCE]);
     hold("chain", &count(&chain(100), Delivery::Later).await, 100, one_by_one);
-    hold("layers", &count(&layers(100), Delivery::OneByOne).await, 100, one_by_one);
+    hold("layers", &count(&layers(100), Delivery::OneByOne(4_000)).await, 100, one_by_one);
 }
 
 /// What ten times as many orders take: no more than ten times as many calls, as N^1.02 has it.
