@@ -43,13 +43,23 @@ def end(process: "subprocess.Popen[Any]", patience: float = 20) -> None:
             process.wait(patience)
 
 
-def run(command: list[str], seconds: float = RUN_SECONDS, sample: Sample | None = None) -> Ended:
-    """Runs a program to its end, which must be a good one, and samples it meanwhile."""
+def run(
+    command: list[str],
+    seconds: float = RUN_SECONDS,
+    sample: Sample | None = None,
+    variables: dict[str, str] | None = None,
+) -> Ended:
+    """Runs a program to its end, which must be a good one, and samples it meanwhile. Variables are added to our own."""
     with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as errors:
         before = os.times()
         started = time.monotonic()
         process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=output, stderr=errors, start_new_session=True
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=errors,
+            start_new_session=True,
+            env={**os.environ, **(variables or {})},
         )
         stop = sample(process.pid) if sample else None
         try:
@@ -162,9 +172,9 @@ def callgrind(file: Path) -> list[str]:
     return ["valgrind", "--tool=callgrind", f"--callgrind-out-file={file}"]
 
 
-def instructions(command: list[str]) -> int:
+def instructions(command: list[str], variables: dict[str, str] | None = None) -> int:
     """Instructions of a program from its start to its end."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "callgrind.out"
-        run([*callgrind(file), *command])
+        run([*callgrind(file), *command], variables=variables)
         return collected(file)
