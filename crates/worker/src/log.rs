@@ -1,5 +1,5 @@
-//! The whole log in S3, `logs/<run_id>/<order_num>.log`, of an instance `logs/<run_id>/<order_num>/<instance_id>.log`: put when the order runs for more than a few seconds
-//! or writes more than `result.json` holds, and put again while it grows.
+//! The whole log in S3, `logs/<run_id>/<order_num>.log`, of an instance `logs/<run_id>/<order_num>/<instance_id>.log`: put
+//! when the order runs for more than a few seconds or writes more than `result.json` holds, and put again while it grows.
 
 use std::time::Duration;
 

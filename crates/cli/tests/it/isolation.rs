@@ -109,6 +109,18 @@ async fn commands_can_neither_change_the_log_nor_lose_it_with_the_folder_of_even
     assert_eq!(result["events"][0]["event_type"], "malformed_event", "{}", result["events"]);
 }
 
+/// A warm worker has one file for the output of all its orders.
+#[tokio::test]
+async fn the_log_of_an_order_has_nothing_of_the_one_before() {
+    let stack = Stack::start().concurrency(1).await;
+    let long = |letter: char, bytes: u32| format!("head -c {bytes} /dev/zero | tr '\\0' {letter}");
+    let job = job().order("a").cmds([long('a', 400_000)]).order("b").after(["a"]).cmds([long('b', 300_000)]);
+    let run = stack.submit(&job).await;
+    expect_success(&run).await;
+    assert_eq!(run.log("a").await.unwrap(), b"a".repeat(400_000));
+    assert_eq!(run.log("b").await.unwrap(), b"b".repeat(300_000));
+}
+
 /// Tries to get at the process that started it, as a debugger would and as the kernel shows it to its owner.
 const SPY: &str = r#"
 for what in environ mem maps auxv io stack; do
